@@ -1,0 +1,35 @@
+# make run and make test are all that a newcomer needs; each does the set-up it needs first.
+PRESET ?= release
+BUILD := build/$(PRESET)
+TARGET ?= all
+# One build at a time in a build folder: Ninja does not guard against a second one.
+NINJA = mkdir -p $(BUILD) && flock $(BUILD)/.lock sh -c '[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET) > $(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }; ninja -C $(BUILD) $(1)'
+
+.PHONY: setup build run test unit e2e bench format check clean
+setup:
+	@scripts/setup
+
+build: setup
+	@$(call NINJA,$(TARGET))
+
+run: build
+	@$(BUILD)/bin/kalamdb
+
+test: build
+	@cd $(BUILD) && ctest --output-on-failure --timeout 900
+
+bench:
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory build
+	@bench/run
+
+format: setup
+	@tools/format
+
+check:
+	@scripts/setup check
+	@$(MAKE) --no-print-directory build
+	@tools/check
+
+clean:
+	@rm -rf build

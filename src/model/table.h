@@ -1,0 +1,128 @@
+// The one schema model: every table, system tables included, is a TableDefinition, and everything that shows or uses a
+// schema reads it from there.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "model/value.h"
+
+namespace kalamdb::model {
+
+enum class TableType : uint8_t { kUser, kShared, kStream, kSystem };
+enum class AccessLevel : uint8_t { kPublic, kPrivate, kRestricted, kDba };
+
+std::string_view lower_name(TableType type);     // "user"
+std::string_view upper_name(TableType type);     // "USER"
+std::string_view pascal_name(TableType type);    // "User"
+std::string_view lower_name(AccessLevel level);  // "public"
+std::string_view pascal_name(AccessLevel level);  // "Public"
+
+// What a column gets when an INSERT leaves it out.
+struct ColumnDefault {
+  enum class Kind : uint8_t { kNone, kLiteral, kFunction };
+  Kind kind = Kind::kNone;
+  Value literal;         // kLiteral: already of the column's type; NULL for DEFAULT NULL
+  std::string function;  // kFunction: "NOW", "SNOWFLAKE_ID", "UUID_V7", "ULID" or "CURRENT_USER"
+
+  bool operator==(const ColumnDefault&) const = default;
+};
+
+struct ColumnDefinition {
+  std::string name;
+  uint32_t ordinal = 0;  // from 1, never reused or renumbered; also the slot of the column in stored rows
+  DataType type;
+  bool nullable = true;
+  uint32_t primary_key_position = 0;  // from 1 within the key; 0 for other columns
+  bool partition_key = false;
+  ColumnDefault default_value;
+  std::string comment;
+
+  bool is_primary_key() const { return primary_key_position > 0; }
+  bool is_system() const { return !name.empty() && name[0] == '_'; }
+  bool operator==(const ColumnDefinition&) const = default;
+};
+
+// When to move hot rows to segments; 0 means "not by this".
+struct FlushPolicy {
+  uint64_t rows = 0;
+  uint64_t interval_seconds = 0;
+  bool operator==(const FlushPolicy&) const = default;
+};
+
+// Options of every table type; those that a type does not have keep their defaults.
+struct TableOptions {
+  std::string storage_id = "local";
+  bool use_user_storage = false;
+  std::optional<FlushPolicy> flush_policy;
+  std::optional<uint64_t> deleted_retention_hours;
+  AccessLevel access_level = AccessLevel::kPrivate;  // SHARED
+  uint64_t ttl_seconds = 0;                          // STREAM, at least 1
+  std::string compression = "zstd";
+  // Further options of 90-settled that are kept and shown (names in lower case).
+  std::map<std::string, std::string> extra;
+  bool operator==(const TableOptions&) const = default;
+};
+
+struct SchemaVersion {
+  uint32_t version = 1;
+  int64_t created_at_us = 0;
+  std::string changes;  // "CREATE TABLE", "ADD COLUMN c TEXT"
+  std::vector<ColumnDefinition> columns;
+  bool operator==(const SchemaVersion&) const = default;
+};
+
+// Immutable once published; shared by everyone who works on that version of the table.
+struct TableDefinition {
+  TableId id;
+  std::string namespace_id;
+  std::string name;
+  TableType type = TableType::kShared;
+  std::vector<ColumnDefinition> columns;  // in ordinal order, system columns included
+  uint32_t schema_version = 1;
+  std::vector<SchemaVersion> history;  // oldest first, the current one last
+  TableOptions options;
+  std::string comment;
+  std::string created_by;
+  int64_t created_at_us = 0;
+  int64_t updated_at_us = 0;
+
+  std::string qualified_name() const { return namespace_id + "." + name; }
+  // Rows belong to one user each (USER and STREAM tables).
+  bool is_per_user() const { return type == TableType::kUser || type == TableType::kStream; }
+  // By name in any letter case; nullptr where there is none.
+  const ColumnDefinition* find_column(std::string_view column_name) const;
+  // Columns of the primary key in key order. A table without one has the hidden column `_key` (BIGINT).
+  std::vector<const ColumnDefinition*> primary_key() const;
+  // The highest ordinal ever given in this table.
+  uint32_t max_ordinal() const;
+};
+using TablePtr = std::shared_ptr<const TableDefinition>;
+
+// Names of the system columns. `_key` exists only in tables that were created without PRIMARY KEY and is hidden from
+// SELECT *, DESCRIBE and information_schema.
+inline constexpr std::string_view kSeqColumn = "_seq";
+inline constexpr std::string_view kDeletedColumn = "_deleted";
+inline constexpr std::string_view kUpdatedColumn = "_updated";
+inline constexpr std::string_view kHiddenKeyColumn = "_key";
+
+// JSON text as stored in the catalog; decode() of encode() gives an equal definition.
+std::string encode(const TableDefinition& table);
+Result<TableDefinition> decode_table(std::string_view json);
+
+// A namespace: its name in lower case and the JSON object of its options.
+struct NamespaceDefinition {
+  std::string name;
+  std::string options_json = "{}";
+  int64_t created_at_us = 0;
+};
+std::string encode(const NamespaceDefinition& definition);
+Result<NamespaceDefinition> decode_namespace(std::string_view json);
+
+}  // namespace kalamdb::model
