@@ -1,10 +1,10 @@
 # The folders of src/, lowest layer first, with the external libraries that each one wraps. Which folder may include
 # which is checked by tools/check_layers; the order here only has to let the linker find everything.
-kalamdb_folder(base LINK spdlog::spdlog)
+kalamdb_folder(base LINK spdlog::spdlog ${ROARING_LIBRARY})
 kalamdb_folder(platform LINK kalamdb_base OpenSSL::Crypto)
 kalamdb_folder(model LINK kalamdb_base PkgConfig::SIMDJSON)
 kalamdb_folder(hot LINK kalamdb_platform kalamdb_model ${ROCKSDB_LIBRARY})
-kalamdb_folder(cold LINK kalamdb_platform kalamdb_model ${ROARING_LIBRARY} ${XXHASH_LIBRARY} PkgConfig::SIMDJSON)
+kalamdb_folder(cold LINK kalamdb_platform kalamdb_model ${XXHASH_LIBRARY} PkgConfig::SIMDJSON)
 kalamdb_folder(duck LINK kalamdb_platform kalamdb_model duckdb PCH <duckdb.hpp>)
 kalamdb_folder(protocol LINK kalamdb_model PkgConfig::SIMDJSON)
 kalamdb_folder(net LINK kalamdb_platform OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB

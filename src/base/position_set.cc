@@ -1,0 +1,47 @@
+#include "base/position_set.h"
+
+#include <roaring/roaring.h>
+
+namespace kalamdb {
+
+struct PositionSet::Impl {
+  roaring_bitmap_t* bitmap;
+  explicit Impl(roaring_bitmap_t* owned) : bitmap(owned) {}
+  ~Impl() { roaring_bitmap_free(bitmap); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+};
+
+PositionSet::PositionSet() : impl_(std::make_unique<Impl>(roaring_bitmap_create())) {}
+PositionSet::PositionSet(const PositionSet& other)
+    : impl_(std::make_unique<Impl>(roaring_bitmap_copy(other.impl_->bitmap))) {}
+PositionSet& PositionSet::operator=(const PositionSet& other) {
+  if (this != &other) impl_ = std::make_unique<Impl>(roaring_bitmap_copy(other.impl_->bitmap));
+  return *this;
+}
+PositionSet::PositionSet(PositionSet&&) noexcept = default;
+PositionSet& PositionSet::operator=(PositionSet&&) noexcept = default;
+PositionSet::~PositionSet() = default;
+
+void PositionSet::add(uint32_t position) { roaring_bitmap_add(impl_->bitmap, position); }
+bool PositionSet::contains(uint32_t position) const { return roaring_bitmap_contains(impl_->bitmap, position); }
+bool PositionSet::intersects(uint32_t begin, uint32_t end) const {
+  return begin < end && roaring_bitmap_intersect_with_range(impl_->bitmap, begin, end);
+}
+uint64_t PositionSet::size() const { return roaring_bitmap_get_cardinality(impl_->bitmap); }
+
+std::string PositionSet::encode() const {
+  std::string bytes(roaring_bitmap_portable_size_in_bytes(impl_->bitmap), '\0');
+  roaring_bitmap_portable_serialize(impl_->bitmap, bytes.data());
+  return bytes;
+}
+
+Result<PositionSet> PositionSet::decode(std::string_view bytes) {
+  roaring_bitmap_t* bitmap = roaring_bitmap_portable_deserialize_safe(bytes.data(), bytes.size());
+  if (bitmap == nullptr) return fail(ErrorCode::kCorruption, "A stored deletion vector cannot be read.");
+  PositionSet set;
+  set.impl_ = std::make_unique<Impl>(bitmap);
+  return set;
+}
+
+}  // namespace kalamdb

@@ -1,0 +1,40 @@
+// A set of row positions within a segment: what a deletion vector is made of. Wraps a Roaring bitmap.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace kalamdb {
+
+// Copying copies the bitmap. Reading from several threads is safe while nobody writes.
+class PositionSet {
+ public:
+  PositionSet();
+  PositionSet(const PositionSet& other);
+  PositionSet& operator=(const PositionSet& other);
+  PositionSet(PositionSet&&) noexcept;
+  PositionSet& operator=(PositionSet&&) noexcept;
+  ~PositionSet();
+
+  void add(uint32_t position);
+  bool contains(uint32_t position) const;
+  // True if any position in [begin, end) is in the set.
+  bool intersects(uint32_t begin, uint32_t end) const;
+  uint64_t size() const;
+  bool empty() const { return size() == 0; }
+
+  // The portable Roaring serialisation (https://github.com/RoaringBitmap/RoaringFormatSpec).
+  std::string encode() const;
+  // Errors: kCorruption.
+  static Result<PositionSet> decode(std::string_view bytes);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kalamdb

@@ -1,0 +1,143 @@
+// The embedded SQL engine. The only door to DuckDB's planner: everything that comes in is a Statement, which is already
+// parsed and checked, and every table it reads comes from a SourceResolver. DuckDB runs with external access off but
+// for the storage folders, extensions and configuration locked.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "duck/source.h"
+#include "duck/statement.h"
+#include "model/table.h"
+
+namespace kalamdb::duck {
+
+struct EngineOptions {
+  unsigned threads = 0;                        // 0: one a core
+  uint64_t memory_bytes = 0;                   // for all queries together; 0: a quarter of the machine's
+  std::string temp_directory;                  // where large sorts and joins spill; made if missing
+  std::vector<std::string> storage_directories;  // absolute; the only places from which files are read or written
+};
+
+// What a statement runs with, besides its tables.
+struct QueryContext {
+  std::string current_user;
+  std::string current_role;  // "user", "dba"
+  int64_t now_us = 0;        // NOW(): one value for the whole statement
+  std::span<const model::Value> parameters;  // NULL, bool, int64_t, double, string, or a float vector
+  int64_t timeout_ms = 30'000;               // 0: none; past it the query stops with kTimeout
+  // Answer a plain scan in primary-key order, as clients of 0.4 are used to, if it reads at most this many rows.
+  uint64_t key_order_max_rows = 10'000;
+};
+
+struct ResultColumn {
+  std::string name;
+  model::DataType type;
+  // The stored column that it shows, unless it is computed; valid as long as the result.
+  const model::ColumnDefinition* source = nullptr;
+};
+
+// Rows of a result, column by column. Valid until the next call of next().
+class ResultBatch {
+ public:
+  virtual ~ResultBatch() = default;
+  virtual size_t row_count() const = 0;
+  // The cell as its ResultColumn's type says (see model/value.h). DuckDB types without a KalamDB type come as TEXT.
+  virtual model::ValueView cell(size_t row, size_t column) const = 0;
+};
+
+// A running query. Rows are computed as they are asked for. Not thread-safe, but for cancel().
+class QueryResult {
+ public:
+  virtual ~QueryResult() = default;
+  virtual const std::vector<ResultColumn>& columns() const = 0;
+  // The next rows (at least one), or nullptr at the end. Errors: kTimeout, kQueryMemoryExceeded, kExecution, kSchema, …
+  virtual Result<const ResultBatch*> next() = 0;
+  // Stops it from any thread; next() then fails with kTimeout.
+  virtual void cancel() = 0;
+};
+
+// One row that an UPDATE or DELETE touches.
+struct TouchedRow {
+  model::Row current;  // `current[i]` belongs to `table.columns[i]`; `_seq` and `_deleted` filled
+  model::Row assigned;  // UPDATE: the new value of each SET column, in the order of ChangeShape::set, already coerced
+  Seq seq = 0;
+  // Where it lies when it is cold.
+  bool cold = false;
+  uint64_t segment_id = 0;
+  uint32_t position = 0;
+};
+
+// A row found in a segment by its key.
+struct SegmentRow {
+  uint64_t segment_id = 0;
+  uint32_t position = 0;
+  Seq seq = 0;
+  std::string key;
+  std::string row;  // encoded by the current schema
+};
+
+struct WrittenSegment {
+  uint64_t row_count = 0;
+  uint64_t size_bytes = 0;
+};
+
+// Evaluates the WHERE of a subscription over stored rows, by DuckDB's own expression executor, so that it means exactly
+// what it means in a SELECT. Not thread-safe.
+class Predicate {
+ public:
+  virtual ~Predicate() = default;
+  // `matches` gets one element for each row: 1 where the predicate is true. `rows` are of the table it was bound to.
+  virtual Result<> evaluate(std::span<const model::RowRecord> rows, std::vector<char>& matches) = 0;
+};
+
+// Thread-safe.
+class Engine {
+ public:
+  // Errors: kIo for folders that cannot be made, kInternal for what DuckDB refuses.
+  static Result<std::unique_ptr<Engine>> create(EngineOptions options);
+  virtual ~Engine() = default;
+
+  // Runs a SELECT or EXPLAIN. The result keeps what it reads from alive.
+  virtual Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
+                                                     const QueryContext& context) = 0;
+
+  // The rows that an INSERT wants to insert: columns of the result are those of `columns` in that order (each must be of
+  // `table`), not yet coerced.
+  virtual Result<std::unique_ptr<QueryResult>> insert_rows(const Statement& insert,
+                                                           const std::vector<std::string>& columns,
+                                                           SourceResolver& tables, const QueryContext& context) = 0;
+
+  // The rows that an UPDATE or DELETE touches, each once, with their new values.
+  virtual Result<std::vector<TouchedRow>> changes(const Statement& change, SourceResolver& tables,
+                                                  const QueryContext& context) = 0;
+
+  // The rows of a subscription's snapshot: its columns and, unless among them, `_seq` as the last column; rows with
+  // after < _seq; ascending by `_seq`. With `newest` > 0 only that many with the highest `_seq`, ascending.
+  virtual Result<std::unique_ptr<QueryResult>> live_rows(const Statement& select, SourceResolver& tables,
+                                                         const QueryContext& context, Seq after, uint64_t newest) = 0;
+
+  // Binds the WHERE of a subscription to its table. nullptr if it has none. Errors: kInvalidSql for what cannot be
+  // evaluated on a single row (subqueries, aggregates, volatile functions).
+  virtual Result<std::unique_ptr<Predicate>> bind_predicate(const Statement& select, const model::TablePtr& table,
+                                                            const QueryContext& context) = 0;
+
+  // Writes a segment: every column of `table` plus `_seq` and `_deleted`, in the order in which the cursor gives rows,
+  // field ids being the column ordinals. `metadata` goes into the file's key-value metadata. Not synced to disk.
+  virtual Result<WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table,
+                                               model::RowCursor& rows,
+                                               const std::vector<std::pair<std::string, std::string>>& metadata) = 0;
+
+  // The live rows of `segments` that have one of `keys` (encoded primary keys of `table`), in no order.
+  virtual Result<std::vector<SegmentRow>> find_in_segments(const model::TablePtr& table,
+                                                           std::span<const Segment> segments,
+                                                           std::span<const std::string> keys) = 0;
+};
+
+}  // namespace kalamdb::duck

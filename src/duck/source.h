@@ -1,0 +1,72 @@
+// What the SQL engine reads from: a table at one snapshot and in one scope, or rows computed on the spot. The scope is
+// bound here, outside any SQL text, and that is what keeps one user's rows from another.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/position_set.h"
+#include "base/result.h"
+#include "model/row_codec.h"
+#include "model/table.h"
+
+namespace kalamdb::duck {
+
+struct TableName;
+
+// One Parquet file as of a snapshot. Positions count its rows from 0.
+struct Segment {
+  uint64_t id = 0;   // unique within the table and scope
+  std::string path;  // absolute
+  uint64_t row_count = 0;
+  uint64_t size_bytes = 0;
+  uint32_t schema_version = 1;
+  Seq min_seq = 0;
+  Seq max_seq = 0;
+  std::string min_key;  // encoded by model/key_codec.h
+  std::string max_key;
+  std::shared_ptr<const PositionSet> deleted;  // the deletion vector; nullptr: nothing deleted
+};
+
+// Bounds on encoded primary keys: begin ≤ key < end; an empty `end` is no bound.
+struct KeyRange {
+  std::string begin;
+  std::string end;
+};
+
+// Hot ∪ (segments − deletion vectors) of one table, one scope, one snapshot. Thread-safe; keeps its snapshot alive.
+class TableScan {
+ public:
+  virtual ~TableScan() = default;
+  virtual const model::TablePtr& table() const = 0;
+  // Hot rows in key order, live ones, or with tombstones too. Rows stay valid until the next call of next().
+  virtual std::unique_ptr<model::RowCursor> hot(const KeyRange& range, bool with_tombstones) const = 0;
+  // About how many hot rows there are, for the optimiser.
+  virtual uint64_t hot_row_estimate() const = 0;
+  virtual const std::vector<Segment>& segments() const = 0;
+};
+
+// Rows computed for this query (system tables, information_schema). `rows[r][i]` belongs to `table->columns[i]`.
+struct ComputedRows {
+  model::TablePtr table;
+  std::shared_ptr<const std::vector<model::Row>> rows;
+};
+
+struct TableSource {
+  // One of the two.
+  std::shared_ptr<const TableScan> scan;
+  std::optional<ComputedRows> computed;
+};
+
+// Opens the tables of one statement for one caller: resolves the name in the request's namespace, authorises, and
+// binds scope and snapshot. Called on the thread that runs the query. Errors go to the caller as they are.
+class SourceResolver {
+ public:
+  virtual ~SourceResolver() = default;
+  virtual Result<TableSource> open(const TableName& name) = 0;
+};
+
+}  // namespace kalamdb::duck

@@ -1,0 +1,118 @@
+// One standard SQL statement, parsed by DuckDB's parser and checked against the allow-lists, as the layers above see
+// it: its kind, its tables, and the simple shapes that need no planner.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/value.h"
+
+namespace kalamdb::duck {
+
+enum class StatementKind : uint8_t { kSelect, kInsert, kUpdate, kDelete, kExplain };
+
+// A table as it was written; `schema` is empty when it was not qualified. Lower case unless it was quoted.
+struct TableName {
+  std::string schema;
+  std::string name;
+  bool operator==(const TableName&) const = default;
+};
+
+// A value that needs no planner.
+struct Operand {
+  enum class Kind : uint8_t { kLiteral, kParameter, kDefault, kFunction };
+  Kind kind = Kind::kLiteral;
+  // kLiteral: NULL, bool, int64_t, double or string; numbers that none of these holds exactly, DECIMAL among them, come
+  // as their text, which model::coerce() reads.
+  model::Value literal;
+  uint32_t parameter = 0;  // kParameter: n of $n, from 1
+  std::string function;    // kFunction: NOW, SNOWFLAKE_ID, UUID_V7, ULID or CURRENT_USER (upper case, no arguments)
+};
+
+struct Equality {
+  std::string column;
+  Operand value;
+};
+
+// SELECT columns FROM one table WHERE c1 = v1 AND c2 = v2 …, without any other clause but a LIMIT of at least 1.
+struct PointSelect {
+  TableName table;
+  bool star = false;  // SELECT *; `columns` is empty then
+  struct Item {
+    std::string column;
+    std::string name;  // the alias, else the column as written
+  };
+  std::vector<Item> columns;
+  std::vector<Equality> where;
+};
+
+struct InsertShape {
+  TableName table;
+  std::vector<std::string> columns;  // empty: not given
+  // INSERT … VALUES with nothing but operands; empty when the rows must be computed by Engine::insert_rows().
+  std::vector<std::vector<Operand>> rows;
+  enum class OnConflict : uint8_t { kFail, kNothing, kUpdate };
+  OnConflict on_conflict = OnConflict::kFail;
+  std::vector<std::string> conflict_target;  // columns, if given
+  bool has_returning = false;
+};
+
+struct ChangeShape {  // UPDATE or DELETE
+  TableName table;
+  struct Assignment {
+    std::string column;
+    std::optional<Operand> value;  // nullopt: an expression, evaluated by Engine::changes()
+  };
+  std::vector<Assignment> set;  // UPDATE
+  bool has_where = false;
+  // The WHERE as equalities, if it is nothing else and there is one table only.
+  std::optional<std::vector<Equality>> where;
+  bool has_returning = false;
+};
+
+// A SELECT that may be subscribed to: columns or * of one table with an optional WHERE.
+struct LiveShape {
+  TableName table;
+  std::vector<std::string> columns;  // empty: *
+  bool has_where = false;
+  // The same text for statements that mean the same but for white space, comments and letter case of keywords.
+  std::string normalized;
+};
+
+// Immutable; reading it from several threads is safe.
+class Statement {
+ public:
+  // Parses exactly one statement. Everything that is not SELECT (with VALUES, FROM-first, WITH), INSERT, UPDATE, DELETE
+  // or EXPLAIN of one of these is refused, and so is every function, table function, construct or name that is not on
+  // the allow-lists (src/duck/allow_list.h): files, network, extensions, settings, DuckDB's own catalogs.
+  // Errors: kInvalidSql, naming what is refused or where parsing failed.
+  static Result<std::shared_ptr<const Statement>> parse(std::string_view sql);
+  ~Statement();
+
+  StatementKind kind() const;
+  // Every table named anywhere in it (subqueries, CTEs, EXPLAIN), each once; CTE names are not among them.
+  const std::vector<TableName>& tables() const;
+  // The highest n of $n (or the number of ?), 0 without parameters.
+  uint32_t parameter_count() const;
+
+  // Each is empty when the statement is not of that shape.
+  const std::optional<PointSelect>& point_select() const;
+  const std::optional<InsertShape>& insert() const;  // always there for kInsert
+  const std::optional<ChangeShape>& change() const;  // always there for kUpdate and kDelete
+  // Why it may not be subscribed to, as the protocol words it: kInvalidSql.
+  Result<LiveShape> live() const;
+
+  struct Impl;  // DuckDB's tree; for src/duck only
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  Statement();
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kalamdb::duck
