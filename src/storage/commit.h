@@ -1,0 +1,94 @@
+// What one commit asks for, and what it did. Everything that changes the database is a CommitRequest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "hot/store.h"
+#include "model/table.h"
+
+namespace kalamdb::storage {
+
+enum class WriteKind : uint8_t {
+  kInsert,          // the key must not be there (a tombstone may): else kAlreadyExists
+  kInsertOrIgnore,  // the same, but an existing row makes the write do nothing
+  kUpdate,          // `read_seq` must still be the newest version: else kConflict
+  kDelete,          // likewise; USER and SHARED rows leave a tombstone, STREAM rows vanish
+};
+
+// Where a cold row lies that a write replaces.
+struct ColdPosition {
+  uint64_t segment_id = 0;
+  uint32_t position = 0;
+};
+
+struct RowWrite {
+  model::TablePtr table;
+  UserId user;      // empty for SHARED tables
+  std::string key;  // model::encode_key()
+  WriteKind kind = WriteKind::kInsert;
+  std::string row;   // kInsert, kUpdate: the new row, model::encode_row(). kDelete: empty, the old row is kept
+  Seq read_seq = 0;  // kUpdate, kDelete: the version that was read
+  // kUpdate, kDelete of a cold row: where it lies and what it was.
+  std::optional<ColdPosition> cold;
+  std::string old_row;
+};
+
+struct RecordWrite {
+  hot::RecordSpace space{};
+  std::string key;
+  std::optional<std::string> value;  // nullopt: erase
+  // If set, what must be there now ("" for "nothing"): else kConflict.
+  std::optional<std::string> expected;
+};
+
+// "What I know about the segments of this table and scope still holds": a flush or compaction since then is kConflict.
+struct SegmentsRead {
+  TableId table;
+  UserId user;
+  uint64_t segments_version = 0;
+};
+
+struct CommitRequest {
+  std::vector<RowWrite> rows;
+  std::vector<RecordWrite> records;
+  std::vector<SegmentsRead> segments_read;
+  // Tables that this commit creates, alters or drops: writes based on another schema version are kConflict from then on.
+  struct TableChange {
+    TableId table;
+    uint32_t schema_version = 0;  // 0: dropped
+  };
+  std::vector<TableChange> table_changes;
+  // Tables whose hot rows all go (DROP TABLE, TRUNCATE).
+  std::vector<TableId> erase_tables;
+};
+
+enum class ChangeKind : uint8_t { kInsert, kUpdate, kDelete };
+
+struct RowChange {
+  model::TablePtr table;
+  UserId user;
+  ChangeKind kind = ChangeKind::kInsert;
+  Seq seq = 0;
+  Seq old_seq = 0;
+  std::string key;
+  std::string row;      // new version; empty for a delete
+  std::string old_row;  // previous version; empty for an insert
+};
+
+// What a commit did, in the order in which it did it. Row changes have ascending `seq`; the last one's is `commit_seq`.
+struct ChangeSet {
+  Seq commit_seq = 0;
+  std::vector<RowChange> rows;
+  uint64_t ignored_rows = 0;  // kInsertOrIgnore that found the key taken
+  std::vector<CommitRequest::TableChange> table_changes;
+};
+using ChangeSetPtr = std::shared_ptr<const ChangeSet>;
+
+}  // namespace kalamdb::storage

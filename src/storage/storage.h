@@ -1,0 +1,94 @@
+// Hot and cold rows as one table: reads at a snapshot, writes through the committer, flush, recovery.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "duck/engine.h"
+#include "hot/store.h"
+#include "platform/clock.h"
+#include "platform/file_system.h"
+#include "storage/committer.h"
+
+namespace kalamdb::storage {
+
+struct StorageOptions {
+  std::string data_directory;  // absolute; rocksdb/ and storage/ lie in it
+  Durability durability = Durability::kFsync;
+  uint16_t node_number = 1;  // for `_seq`, 0 to 1023
+  hot::StoreOptions hot;
+};
+
+// A row as a reader finds it, hot or cold.
+struct FoundRow {
+  Seq seq = 0;
+  std::string row;  // model::RowView reads it
+  std::optional<ColdPosition> cold;
+};
+
+struct FlushResult {
+  uint64_t rows = 0;
+  uint64_t segments = 0;
+  uint64_t bytes = 0;
+};
+
+struct TableStats {
+  uint64_t hot_rows = 0;  // estimated, tombstones included
+  uint64_t cold_rows = 0;
+  uint64_t segments = 0;
+  uint64_t segment_bytes = 0;
+};
+
+// Thread-safe. Owns the hot store and the committer.
+class Storage {
+ public:
+  // Opens or creates the database in options.data_directory: locks it, opens the hot store, collects segment files that no
+  // manifest names, starts the committer. `engine` must outlive it and have <data_directory>/storage among its storage
+  // directories. Errors: kIo with a one-line reason (in use by another process, not writable, disk full), kCorruption.
+  static Result<std::unique_ptr<Storage>> open(StorageOptions options, platform::FileSystem& files,
+                                               platform::Clock& clock, duck::Engine& engine);
+  virtual ~Storage() = default;
+
+  virtual hot::Store& hot() = 0;
+  virtual Committer& committer() = 0;
+  // Before the first commit: who is told of changes, in this order.
+  virtual void add_listener(ChangeListener listener) = 0;
+
+  // The row with this key, live and at the snapshot (nullptr: now). The usual case is one hot get.
+  virtual Result<std::optional<FoundRow>> find(const model::TablePtr& table, const UserId& user, std::string_view key,
+                                               const hot::SnapshotPtr& snapshot) = 0;
+  // Which of `keys` are taken by live cold rows, and the segments version that this was read at, for
+  // CommitRequest::segments_read. Hot rows are the committer's to check. Cheap when there are no segments or their key
+  // ranges and Bloom filters rule the keys out.
+  struct ColdKeys {
+    std::vector<std::string> taken;
+    uint64_t segments_version = 0;
+  };
+  virtual Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user,
+                                     std::span<const std::string> keys) = 0;
+  // What duck::Engine scans, bound to scope and snapshot.
+  virtual Result<std::shared_ptr<const duck::TableScan>> scan(const model::TablePtr& table, const UserId& user,
+                                                              const hot::SnapshotPtr& snapshot) = 0;
+  // The segments version of a scope at a snapshot, for CommitRequest::segments_read.
+  virtual Result<uint64_t> segments_version(const model::TablePtr& table, const UserId& user,
+                                            const hot::SnapshotPtr& snapshot) = 0;
+
+  // Moves the hot live rows of the table, of every user, into segments. Tombstones stay until retention. Safe beside
+  // readers, writers and a crash at any point. One flush of a table runs at a time; a second one waits.
+  virtual Result<FlushResult> flush(const model::TablePtr& table) = 0;
+  // Hot rows written since the last flush (exact but for rows rewritten since the server started), for the row policy.
+  virtual uint64_t pending_rows(TableId table) const = 0;
+  virtual Result<TableStats> stats(const model::TablePtr& table) = 0;
+  // After DROP TABLE has committed: removes manifests and segment files, once no reader can need them any more.
+  // Running it again is harmless. Returns the bytes freed.
+  virtual Result<uint64_t> remove_segments(const model::TablePtr& table) = 0;
+
+  // Stops the committer after what has queued. Further commits fail with kUnavailable.
+  virtual void stop() = 0;
+};
+
+}  // namespace kalamdb::storage
