@@ -1,0 +1,255 @@
+#include "catalog/catalog.h"
+
+#include <utility>
+
+#include "base/bytes.h"
+
+namespace kalamdb::catalog {
+
+using hot::RecordSpace;
+using storage::CommitRequest;
+
+namespace {
+
+constexpr std::string_view kNextTableId = "next_table_id";
+
+std::string table_key(std::string_view namespace_id, std::string_view name) {
+  std::string key;
+  key.reserve(namespace_id.size() + 1 + name.size());
+  key.append(namespace_id).append(1, '.').append(name);
+  return key;
+}
+
+// Loads every record of a space through `decode` into `add`.
+template <typename Decode, typename Add>
+Result<> load_space(const hot::Store& store, RecordSpace space, Decode decode, Add add) {
+  Result<> outcome;
+  KALAM_CHECK(store.scan_records(space, "", nullptr, [&](std::string_view, std::string_view value) {
+    auto decoded = decode(value);
+    if (!decoded) {
+      outcome = fail(std::move(decoded).error());
+      return false;
+    }
+    add(*std::move(decoded));
+    return true;
+  }));
+  return outcome;
+}
+
+model::ColumnDefinition system_column(std::string_view name, model::TypeTag tag, uint32_t ordinal) {
+  model::ColumnDefinition column;
+  column.name = name;
+  column.ordinal = ordinal;
+  column.type = model::DataType{tag};
+  column.nullable = false;
+  return column;
+}
+
+// Tables without PRIMARY KEY get the hidden key column; all get `_seq`, and `_deleted` where rows leave tombstones.
+void add_system_columns(model::TableDefinition& table) {
+  uint32_t ordinal = table.max_ordinal();
+  if (table.primary_key().empty()) {
+    auto key = system_column(model::kHiddenKeyColumn, model::TypeTag::kBigInt, ++ordinal);
+    key.primary_key_position = 1;
+    key.default_value.kind = model::ColumnDefault::Kind::kFunction;
+    key.default_value.function = "SNOWFLAKE_ID";
+    table.columns.push_back(std::move(key));
+  }
+  table.columns.push_back(system_column(model::kSeqColumn, model::TypeTag::kBigInt, ++ordinal));
+  auto deleted = system_column(model::kDeletedColumn, model::TypeTag::kBoolean, ++ordinal);
+  deleted.default_value.kind = model::ColumnDefault::Kind::kLiteral;
+  deleted.default_value.literal = false;
+  table.columns.push_back(std::move(deleted));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Catalog>> Catalog::open(storage::Storage& storage, platform::Clock& clock) {
+  std::unique_ptr<Catalog> catalog(new Catalog(storage, clock));
+  KALAM_CHECK(catalog->load());
+  KALAM_CHECK(catalog->bootstrap());
+  return catalog;
+}
+
+Result<> Catalog::load() {
+  CatalogState state;
+  const hot::Store& store = storage_.hot();
+  KALAM_CHECK(load_space(store, RecordSpace::kNamespace, model::decode_namespace,
+                         [&](model::NamespaceDefinition ns) { state.namespaces.emplace(ns.name, ns); }));
+  KALAM_CHECK(load_space(store, RecordSpace::kTable, model::decode_table, [&](model::TableDefinition table) {
+    auto pointer = std::make_shared<const model::TableDefinition>(std::move(table));
+    state.tables.emplace(pointer->qualified_name(), pointer);
+  }));
+  KALAM_CHECK(load_space(store, RecordSpace::kUser, decode_user, [&](User user) {
+    auto pointer = std::make_shared<const User>(std::move(user));
+    state.users.emplace(pointer->id, pointer);
+  }));
+  publish(std::move(state), true);
+  return {};
+}
+
+Result<> Catalog::bootstrap() {
+  for (const char* name : {"default", "dba"}) {
+    if (!has_namespace(name)) KALAM_CHECK(create_namespace(name));
+  }
+  if (find_user("root") == nullptr) {
+    User root;
+    root.id = "root";
+    root.role = Role::kSystem;
+    root.email = "root@localhost";
+    root.auth_type = "Internal";
+    KALAM_CHECK(create_user(std::move(root)));
+  }
+  return {};
+}
+
+void Catalog::publish(CatalogState next, bool schema_changed) {
+  state_.store(std::make_shared<const CatalogState>(std::move(next)), std::memory_order_release);
+  if (schema_changed) version_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+model::TablePtr Catalog::find_table(std::string_view namespace_id, std::string_view name) const {
+  const CatalogStatePtr current = state();
+  const auto found = current->tables.find(table_key(namespace_id, name));
+  return found == current->tables.end() ? nullptr : found->second;
+}
+
+bool Catalog::has_namespace(std::string_view name) const { return state()->namespaces.contains(name); }
+
+UserPtr Catalog::find_user(std::string_view id) const {
+  const CatalogStatePtr current = state();
+  const auto found = current->users.find(id);
+  return found == current->users.end() ? nullptr : found->second;
+}
+
+Result<> Catalog::create_namespace(std::string name) {
+  const std::lock_guard lock(change_mutex_);
+  if (has_namespace(name)) return fail(ErrorCode::kAlreadyExists, "Namespace '" + name + "' already exists");
+  model::NamespaceDefinition definition{.name = name, .created_at_us = clock_.now_us()};
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kNamespace, name, encode(definition), std::nullopt});
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  CatalogState next = *state();
+  next.namespaces.emplace(std::move(name), std::move(definition));
+  publish(std::move(next), true);
+  return {};
+}
+
+Result<std::vector<model::TablePtr>> Catalog::drop_namespace(std::string_view name) {
+  const std::lock_guard lock(change_mutex_);
+  if (!has_namespace(name)) {
+    return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + std::string(name) + "' not found");
+  }
+  CatalogState next = *state();
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kNamespace, std::string(name), std::nullopt, std::nullopt});
+  std::vector<model::TablePtr> dropped;
+  std::erase_if(next.tables, [&](const auto& entry) {
+    if (entry.second->namespace_id != name) return false;
+    dropped.push_back(entry.second);
+    return true;
+  });
+  for (const auto& table : dropped) {
+    request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
+    request.table_changes.push_back({table->id, 0});
+    request.erase_tables.push_back(table->id);
+  }
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  next.namespaces.erase(next.namespaces.find(name));
+  publish(std::move(next), true);
+  return dropped;
+}
+
+Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
+  const std::lock_guard lock(change_mutex_);
+  if (!has_namespace(draft.namespace_id)) {
+    return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + draft.namespace_id +
+                                                   "' does not exist. Create it first with CREATE NAMESPACE " +
+                                                   draft.namespace_id);
+  }
+  if (find_table(draft.namespace_id, draft.name) != nullptr) {
+    return fail(ErrorCode::kAlreadyExists, "Table " + draft.qualified_name() + " already exists");
+  }
+  KALAM_TRY(const auto stored_id, storage_.hot().get_record(RecordSpace::kMeta, kNextTableId, nullptr));
+  const uint32_t id = stored_id && stored_id->size() == 4 ? read_big_endian<uint32_t>(stored_id->data()) : 1;
+  draft.id = TableId(id);
+  draft.created_at_us = draft.updated_at_us = clock_.now_us();
+  draft.schema_version = 1;
+  add_system_columns(draft);
+  draft.history = {{1, draft.created_at_us, "CREATE TABLE", draft.columns}};
+  auto table = std::make_shared<const model::TableDefinition>(std::move(draft));
+
+  std::string next_id;
+  append_big_endian<uint32_t>(next_id, id + 1);
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kMeta, std::string(kNextTableId), std::move(next_id), std::nullopt});
+  request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
+  request.table_changes.push_back({table->id, table->schema_version});
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  CatalogState next = *state();
+  next.tables.emplace(table->qualified_name(), table);
+  publish(std::move(next), true);
+  return table;
+}
+
+Result<model::TablePtr> Catalog::drop_table(std::string_view namespace_id, std::string_view name) {
+  const std::lock_guard lock(change_mutex_);
+  model::TablePtr table = find_table(namespace_id, name);
+  if (table == nullptr) {
+    return fail(ErrorCode::kNotFound,
+                "Table '" + std::string(name) + "' not found in namespace '" + std::string(namespace_id) + "'");
+  }
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
+  request.table_changes.push_back({table->id, 0});
+  request.erase_tables.push_back(table->id);
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  CatalogState next = *state();
+  next.tables.erase(table->qualified_name());
+  publish(std::move(next), true);
+  return table;
+}
+
+Result<> Catalog::put_user(const UserPtr& user) {
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kUser, user->id, encode(*user), std::nullopt});
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  CatalogState next = *state();
+  next.users.insert_or_assign(user->id, user);
+  publish(std::move(next), false);
+  return {};
+}
+
+Result<UserPtr> Catalog::create_user(User user) {
+  const std::lock_guard lock(change_mutex_);
+  if (find_user(user.id) != nullptr) return fail(ErrorCode::kAlreadyExists, "User '" + user.id + "' already exists");
+  user.created_at_us = user.updated_at_us = clock_.now_us();
+  auto created = std::make_shared<const User>(std::move(user));
+  KALAM_CHECK(put_user(created));
+  return created;
+}
+
+Result<UserPtr> Catalog::change_user(std::string_view id, const std::function<void(User&)>& change) {
+  const std::lock_guard lock(change_mutex_);
+  const UserPtr current = find_user(id);
+  if (current == nullptr) return fail(ErrorCode::kNotFound, "User '" + std::string(id) + "' not found");
+  User next = *current;
+  change(next);
+  next.updated_at_us = clock_.now_us();
+  auto changed = std::make_shared<const User>(std::move(next));
+  KALAM_CHECK(put_user(changed));
+  return changed;
+}
+
+Result<std::optional<std::string>> Catalog::setting(std::string_view name) const {
+  return storage_.hot().get_record(RecordSpace::kSetting, name, nullptr);
+}
+
+Result<> Catalog::put_setting(std::string_view name, std::string value) {
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kSetting, std::string(name), std::move(value), std::nullopt});
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  return {};
+}
+
+}  // namespace kalamdb::catalog
