@@ -1,0 +1,87 @@
+// What a statement is to the query layer: something that can be authorised and run.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "duck/engine.h"
+#include "jobs/job_manager.h"
+#include "platform/clock.h"
+#include "platform/id_generator.h"
+#include "platform/random.h"
+#include "query/token_reader.h"
+#include "storage/storage.h"
+
+namespace kalamdb::query {
+
+// Who asks, and on whose behalf.
+struct Caller {
+  UserId actor;                              // who logged in
+  UserId user;                               // whose rows: the actor, or the target of EXECUTE AS USER
+  catalog::Role role = catalog::Role::kUser;  // the role in effect: `user` under EXECUTE AS USER
+  bool as_user = false;                      // under EXECUTE AS USER
+};
+
+struct QueryLimits {
+  uint64_t max_sql_bytes = 1 << 20;
+  uint32_t max_parameters = 50;
+  uint64_t max_parameter_bytes = 512 << 10;
+  int64_t statement_timeout_ms = 30'000;
+  uint64_t default_flush_rows = 10'000;
+  uint64_t default_stream_ttl_seconds = 10;
+  uint32_t bcrypt_cost = 12;
+  bool allow_common_passwords = false;
+};
+
+// What statements work with. References outlive every statement.
+struct Services {
+  catalog::Catalog& catalog;
+  storage::Storage& storage;
+  duck::Engine& engine;
+  jobs::JobManager& jobs;
+  platform::Clock& clock;
+  platform::Random& random;
+  platform::SnowflakeGenerator& ids;
+  QueryLimits limits;
+};
+
+// One statement's surroundings.
+struct StatementContext {
+  Caller caller;
+  std::string namespace_id = "default";         // for unqualified names
+  std::span<const model::Value> parameters;
+  std::string host;                             // the request's Host header, for URLs in answers
+  std::string* switch_namespace = nullptr;      // USE sets it for the rest of the request
+};
+
+// The answer to one statement: rows, or a message and a count.
+struct StatementResult {
+  std::unique_ptr<duck::QueryResult> rows;  // nullptr: no row set
+  uint64_t row_count = 0;                   // rows affected; for row sets they are counted as they are sent
+  std::string message;
+  std::string as_user;  // filled in by the executor
+};
+
+// One of KalamDB's own statements. Immutable once parsed.
+class Command {
+ public:
+  virtual ~Command() = default;
+  // Whether this role may try it at all; asked of every statement of a request before the first one runs.
+  virtual Result<> authorize(const Caller& caller) const = 0;
+  virtual Result<StatementResult> run(const Services& services, const StatementContext& context) const = 0;
+};
+
+// Rows that are already there, as a result. `rows[r][i]` belongs to `columns[i]`.
+std::unique_ptr<duck::QueryResult> make_result(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows);
+
+// "x" or the request's namespace where the name is not qualified.
+inline const std::string& namespace_of(const QualifiedName& name, const StatementContext& context) {
+  return name.namespace_id.empty() ? context.namespace_id : name.namespace_id;
+}
+
+}  // namespace kalamdb::query
