@@ -18,10 +18,10 @@ namespace kalamdb::model {
 enum class TableType : uint8_t { kUser, kShared, kStream, kSystem };
 enum class AccessLevel : uint8_t { kPublic, kPrivate, kRestricted, kDba };
 
-std::string_view lower_name(TableType type);     // "user"
-std::string_view upper_name(TableType type);     // "USER"
-std::string_view pascal_name(TableType type);    // "User"
-std::string_view lower_name(AccessLevel level);  // "public"
+std::string_view lower_name(TableType type);      // "user"
+std::string_view upper_name(TableType type);      // "USER"
+std::string_view pascal_name(TableType type);     // "User"
+std::string_view lower_name(AccessLevel level);   // "public"
 std::string_view pascal_name(AccessLevel level);  // "Public"
 
 // What a column gets when an INSERT leaves it out.
