@@ -24,7 +24,7 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-bool TokenReader::peek(std::initializer_list<std::string_view> words) const {
+bool TokenReader::peek(std::span<const std::string_view> words) const {
   size_t at = next_;
   for (const std::string_view word : words) {
     if (at == tokens_.size() || tokens_[at].kind == duck::TokenKind::kQuotedWord ||
@@ -36,7 +36,7 @@ bool TokenReader::peek(std::initializer_list<std::string_view> words) const {
   return true;
 }
 
-bool TokenReader::accept(std::initializer_list<std::string_view> words) {
+bool TokenReader::accept(std::span<const std::string_view> words) {
   if (!peek(words)) return false;
   next_ += words.size();
   return true;

@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,10 +31,12 @@ class TokenReader {
 
   bool at_end() const { return next_ == tokens_.size(); }
   // Moves past the words if they come next, all of them; else stays.
-  bool accept(std::initializer_list<std::string_view> words);
+  bool accept(std::initializer_list<std::string_view> words) { return accept(std::span(words.begin(), words.size())); }
+  bool accept(std::span<const std::string_view> words);
   bool accept(std::string_view word) { return accept({word}); }
   // True if the words come next; stays.
-  bool peek(std::initializer_list<std::string_view> words) const;
+  bool peek(std::initializer_list<std::string_view> words) const { return peek(std::span(words.begin(), words.size())); }
+  bool peek(std::span<const std::string_view> words) const;
   // Errors: kInvalidSql "Expected WORD near 'token'".
   Result<> expect(std::string_view word);
   // An identifier, quoted or not, or a keyword used as one.

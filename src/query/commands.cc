@@ -1,0 +1,67 @@
+#include "query/commands.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace kalamdb::query {
+
+namespace {
+
+struct Syntax {
+  std::array<std::string_view, 3> words;          // what the statement starts with; empty ones at the end
+  bool keep_words = false;                        // leave the words to the parser, all but the first
+  ParsedCommand (*parse)(TokenReader& reader) = nullptr;
+};
+
+// Longer beginnings before shorter ones.
+const std::array kSyntax{
+    Syntax{{{"create", "namespace"}}, false, parse_create_namespace},
+    Syntax{{{"create", "user", "table"}}, true, parse_create_table_command},
+    Syntax{{{"create", "shared", "table"}}, true, parse_create_table_command},
+    Syntax{{{"create", "stream", "table"}}, true, parse_create_table_command},
+    Syntax{{{"create", "table"}}, true, parse_create_table_command},
+    Syntax{{{"create", "user"}}, false, parse_create_user},
+    Syntax{{{"drop", "namespace"}}, false, parse_drop_namespace},
+    Syntax{{{"drop", "user", "table"}}, false, parse_drop_table},
+    Syntax{{{"drop", "shared", "table"}}, false, parse_drop_table},
+    Syntax{{{"drop", "stream", "table"}}, false, parse_drop_table},
+    Syntax{{{"drop", "table"}}, false, parse_drop_table},
+    Syntax{{{"drop", "user"}}, false, parse_drop_user},
+    Syntax{{{"alter", "user"}}, false, parse_alter_user},
+    Syntax{{{"use", "namespace"}}, false, parse_use_namespace},
+    Syntax{{{"use"}}, false, parse_use_namespace},
+    Syntax{{{"set", "namespace"}}, false, parse_use_namespace},
+    Syntax{{{"set"}}, false, parse_set},
+    Syntax{{{"show", "namespaces"}}, false, parse_show_namespaces},
+    Syntax{{{"show", "tables"}}, false, parse_show_tables},
+    Syntax{{{"describe", "table"}}, false, parse_describe_table},
+    Syntax{{{"desc", "table"}}, false, parse_describe_table},
+    Syntax{{{"describe"}}, false, parse_describe_table},
+    Syntax{{{"desc"}}, false, parse_describe_table},
+    Syntax{{{"storage", "flush", "table"}}, false, parse_flush_table},
+    Syntax{{{"flush", "table"}}, false, parse_flush_table},
+    Syntax{{{"storage", "flush", "all"}}, false, parse_storage_flush_all},
+    Syntax{{{"flush", "all", "tables"}}, false, parse_flush_all_tables},
+    Syntax{{{"subscribe", "to"}}, false, parse_subscribe},
+    Syntax{{{"live", "select"}}, true, parse_subscribe},
+    Syntax{{{"begin"}}, true, parse_transaction},
+    Syntax{{{"start", "transaction"}}, true, parse_transaction},
+    Syntax{{{"commit"}}, true, parse_transaction},
+    Syntax{{{"rollback"}}, true, parse_transaction},
+};
+
+}  // namespace
+
+ParsedCommand parse_command(TokenReader& reader) {
+  for (const Syntax& syntax : kSyntax) {
+    const size_t count = std::ranges::find(syntax.words, "") - syntax.words.begin();
+    if (!reader.peek(std::span(syntax.words).first(count))) continue;
+    const size_t consumed = syntax.keep_words ? 1 : count;
+    for (size_t i = 0; i < consumed; ++i) reader.skip();
+    return syntax.parse(reader);
+  }
+  return nullptr;
+}
+
+}  // namespace kalamdb::query

@@ -1,0 +1,35 @@
+// The one table of KalamDB's own statements. To add one: a file in commands/, a line here, a row in commands.cc, a
+// test in test/sql, a line in the docs (docs/how-to-add-sql-statement.md).
+#pragma once
+
+#include <memory>
+
+#include "query/command.h"
+
+namespace kalamdb::query {
+
+// The statement that starts here, or nullptr if it is none of KalamDB's own. Errors: kInvalidSql.
+Result<std::unique_ptr<const Command>> parse_command(TokenReader& reader);
+
+using ParsedCommand = Result<std::unique_ptr<const Command>>;
+
+// Each reads its statement from behind the words that the table names, to the end.
+ParsedCommand parse_create_namespace(TokenReader& reader);
+ParsedCommand parse_drop_namespace(TokenReader& reader);
+ParsedCommand parse_use_namespace(TokenReader& reader);
+ParsedCommand parse_create_table_command(TokenReader& reader);
+ParsedCommand parse_drop_table(TokenReader& reader);
+ParsedCommand parse_create_user(TokenReader& reader);
+ParsedCommand parse_alter_user(TokenReader& reader);
+ParsedCommand parse_drop_user(TokenReader& reader);
+ParsedCommand parse_show_namespaces(TokenReader& reader);
+ParsedCommand parse_show_tables(TokenReader& reader);
+ParsedCommand parse_describe_table(TokenReader& reader);
+ParsedCommand parse_flush_table(TokenReader& reader);
+ParsedCommand parse_storage_flush_all(TokenReader& reader);
+ParsedCommand parse_flush_all_tables(TokenReader& reader);
+ParsedCommand parse_subscribe(TokenReader& reader);
+ParsedCommand parse_transaction(TokenReader& reader);
+ParsedCommand parse_set(TokenReader& reader);
+
+}  // namespace kalamdb::query

@@ -1,0 +1,80 @@
+// CREATE TABLE; its grammar is in create_table_parser.h.
+#include "query/create_table_parser.h"
+
+#include "auth/permissions.h"
+#include "query/commands.h"
+#include "query/system_tables.h"
+
+namespace kalamdb::query {
+
+using model::TableType;
+
+namespace {
+
+Result<> check_options(const CreateTableAst& ast, TableType type) {
+  const auto& options = ast.options;
+  if (type != TableType::kStream && options.ttl_seconds > 0) {
+    return fail(ErrorCode::kInvalidOperation, "TTL_SECONDS is an option of STREAM tables only");
+  }
+  if (type == TableType::kStream && options.flush_policy) {
+    return fail(ErrorCode::kInvalidOperation, "FLUSH_POLICY does not apply to STREAM tables: they are never flushed");
+  }
+  if (type != TableType::kShared && ast.has_access_level) {
+    return fail(ErrorCode::kInvalidOperation, "ACCESS_LEVEL is an option of SHARED tables only");
+  }
+  if (options.storage_id != "local") {
+    return fail(ErrorCode::kNotFound, "Storage '" + options.storage_id + "' does not exist");
+  }
+  return {};
+}
+
+class CreateTable : public Command {
+ public:
+  explicit CreateTable(CreateTableAst ast) : ast_(std::move(ast)) {}
+
+  Result<> authorize(const Caller&) const override { return {}; }  // depends on the namespace: see run()
+
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    const std::string& namespace_id = namespace_of(ast_.name, context);
+    if (is_system_namespace(namespace_id)) {
+      return fail(ErrorCode::kInvalidOperation, "Cannot create system table '" + namespace_id + "." + ast_.name.name +
+                                                    "'. System tables are managed internally.");
+    }
+    const Caller& caller = context.caller;
+    // A user who may not create SHARED tables means a USER table in the namespace of their own name.
+    const bool own_namespace = namespace_id == lower(caller.user.value) && !is_admin(caller.role);
+    const TableType type = ast_.type.value_or(own_namespace ? TableType::kUser : TableType::kShared);
+    KALAM_CHECK(auth::check_create_table(type, ast_.options.access_level, caller.role));
+    KALAM_CHECK(check_options(ast_, type));
+
+    StatementResult result;
+    result.message = "CREATE TABLE: " + std::string(lower_name(type)) + " table " + namespace_id + "." +
+                     ast_.name.name + " created successfully";
+    if (ast_.if_not_exists && services.catalog.find_table(namespace_id, ast_.name.name) != nullptr) return result;
+    model::TableDefinition draft;
+    draft.namespace_id = namespace_id;
+    draft.name = ast_.name.name;
+    draft.type = type;
+    draft.columns = ast_.columns;
+    draft.options = ast_.options;
+    if (type == TableType::kStream && draft.options.ttl_seconds == 0) {
+      draft.options.ttl_seconds = services.limits.default_stream_ttl_seconds;
+    }
+    draft.comment = ast_.comment;
+    draft.created_by = caller.user.value;
+    KALAM_CHECK(services.catalog.create_table(std::move(draft)));
+    return result;
+  }
+
+ private:
+  CreateTableAst ast_;
+};
+
+}  // namespace
+
+ParsedCommand parse_create_table_command(TokenReader& reader) {
+  KALAM_TRY(CreateTableAst ast, parse_create_table(reader));
+  return std::make_unique<CreateTable>(std::move(ast));
+}
+
+}  // namespace kalamdb::query

@@ -1,0 +1,113 @@
+// [STORAGE] FLUSH TABLE [ns.]t; STORAGE FLUSH ALL [IN ns] (without IN: the request's namespace); FLUSH ALL TABLES [IN ns]
+// (without IN: every namespace)
+#include "auth/permissions.h"
+#include "query/commands.h"
+#include "query/maintenance.h"
+
+namespace kalamdb::query {
+
+namespace {
+
+Result<> check_flush(const Caller& caller, const char* statement) {
+  return auth::check_service(caller.role, std::string(statement) + " requires Service, DBA, or System role");
+}
+
+class FlushTable : public Command {
+ public:
+  explicit FlushTable(QualifiedName name) : name_(std::move(name)) {}
+
+  Result<> authorize(const Caller& caller) const override { return check_flush(caller, "STORAGE FLUSH TABLE"); }
+
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    const std::string qualified = namespace_of(name_, context) + "." + name_.name;
+    const model::TablePtr table = services.catalog.find_table(namespace_of(name_, context), name_.name);
+    if (table == nullptr) return fail(ErrorCode::kNotFound, "Table " + qualified + " not found");
+    if (table->type == model::TableType::kStream) {
+      return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
+    }
+    StatementResult result;
+    if (services.storage.pending_rows(table->id) == 0) {
+      result.message = "Storage flush skipped: no pending writes for table '" + qualified + "'";
+      return result;
+    }
+    const auto job = start_flush(services, *table);
+    if (job) {
+      result.message = "Storage flush started for table '" + qualified + "'. Job ID: " + *job;
+    } else if (job.error().code == ErrorCode::kIdempotentConflict) {
+      result.message = "Storage flush skipped: a flush is already queued or running for table '" + qualified + "'";
+    } else {
+      return fail(job.error());
+    }
+    return result;
+  }
+
+ private:
+  QualifiedName name_;
+};
+
+class FlushAll : public Command {
+ public:
+  // `namespace_id` nullopt: every namespace; empty: the request's.
+  explicit FlushAll(std::optional<std::string> namespace_id) : namespace_id_(std::move(namespace_id)) {}
+
+  Result<> authorize(const Caller& caller) const override { return check_flush(caller, "STORAGE FLUSH ALL"); }
+
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    std::string namespace_id = namespace_id_.value_or("");
+    if (namespace_id_ && namespace_id.empty()) namespace_id = context.namespace_id;
+    const auto state = services.catalog.state();
+    if (namespace_id_ && !state->namespaces.contains(namespace_id)) {
+      return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + namespace_id + "' not found");
+    }
+    size_t started = 0;
+    std::string ids;
+    for (const auto& [name, table] : state->tables) {
+      if (namespace_id_ && table->namespace_id != namespace_id) continue;
+      if (table->type == model::TableType::kStream || services.storage.pending_rows(table->id) == 0) continue;
+      const auto job = start_flush(services, *table);
+      if (!job && job.error().code == ErrorCode::kIdempotentConflict) continue;
+      if (!job) return fail(job.error());
+      ids += (started++ == 0 ? "" : ", ") + *job;
+    }
+    const std::string where = namespace_id_ ? " in namespace '" + namespace_id + "'" : "";
+    StatementResult result;
+    result.message = started == 0 ? "Storage flush skipped: no pending writes" + where
+                                  : "Storage flush started for " + std::to_string(started) + " table(s)" + where +
+                                        ". Job IDs: [" + ids + "]";
+    return result;
+  }
+
+ private:
+  std::optional<std::string> namespace_id_;
+};
+
+Result<std::optional<std::string>> read_namespace(TokenReader& reader) {
+  std::optional<std::string> namespace_id;
+  if (reader.accept("in")) {
+    (void)reader.accept("namespace");
+    KALAM_TRY(const Name name, reader.name("a namespace name"));
+    namespace_id = lower(name.text);
+  }
+  KALAM_CHECK(reader.end());
+  return namespace_id;
+}
+
+}  // namespace
+
+ParsedCommand parse_flush_table(TokenReader& reader) {
+  KALAM_TRY(QualifiedName name, reader.qualified_name("a table name"));
+  KALAM_CHECK(reader.end());
+  return std::make_unique<FlushTable>(std::move(name));
+}
+
+ParsedCommand parse_flush_all_tables(TokenReader& reader) {
+  KALAM_TRY(auto namespace_id, read_namespace(reader));
+  return std::make_unique<FlushAll>(std::move(namespace_id));
+}
+
+ParsedCommand parse_storage_flush_all(TokenReader& reader) {
+  KALAM_TRY(auto namespace_id, read_namespace(reader));
+  return std::make_unique<FlushAll>(namespace_id.value_or(""));
+}
+
+}  // namespace kalamdb::query

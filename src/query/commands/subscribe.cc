@@ -1,0 +1,86 @@
+// SUBSCRIBE TO ns.t [WHERE …] [OPTIONS (…)], SUBSCRIBE TO SELECT …, LIVE SELECT …: tells a client what to send over the
+// WebSocket.
+#include <nlohmann/json.hpp>
+
+#include "query/commands.h"
+#include "query/sources.h"
+
+namespace kalamdb::query {
+
+using model::TypeTag;
+
+namespace {
+
+class SubscribeTo : public Command {
+ public:
+  SubscribeTo(std::string select, nlohmann::json options) : select_(std::move(select)), options_(std::move(options)) {}
+
+  Result<> authorize(const Caller&) const override { return {}; }  // depends on the table: see run()
+
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    KALAM_TRY(const auto statement, duck::Statement::parse(select_));
+    KALAM_TRY(const duck::LiveShape live, statement->live());
+    KALAM_TRY(const model::TablePtr table, resolve_table(services, context, live.table, Access::kRead));
+    const std::string uuid = model::format_uuid(platform::make_uuid_v4(services.random));
+    const nlohmann::ordered_json subscription{
+        {"id", "sub-" + table->namespace_id + "-" + table->name + "-" + uuid}, {"sql", select_}, {"options", options_}};
+    const auto column = [](const char* name, TypeTag tag) {
+      return duck::ResultColumn{name, model::DataType{tag}, nullptr};
+    };
+    StatementResult result;
+    result.rows = make_result({column("status", TypeTag::kText), column("ws_url", TypeTag::kText),
+                               column("subscription", TypeTag::kJson), column("message", TypeTag::kText)},
+                              {{std::string("subscription_required"), "ws://" + context.host + "/v1/ws",
+                                subscription.dump(),
+                                std::string("Open a WebSocket at ws_url, authenticate, and send "
+                                            "{\"type\":\"subscribe\",\"subscription\":…} with this subscription")}});
+    return result;
+  }
+
+ private:
+  std::string select_;
+  nlohmann::json options_;
+};
+
+// OPTIONS (key = number, …) at the end of the statement.
+Result<nlohmann::json> read_options(TokenReader& reader) {
+  nlohmann::json options = nlohmann::json::object();
+  KALAM_CHECK(reader.expect("("));
+  do {
+    KALAM_TRY(const Name key, reader.name("an option"));
+    std::string name = lower(key.text);
+    if (name == "from_seq_id") name = "from";
+    if (name != "last_rows" && name != "batch_size" && name != "from") {
+      return fail(ErrorCode::kInvalidSql, "Unknown option '" + key.text + "'. Use last_rows, batch_size or from");
+    }
+    KALAM_CHECK(reader.expect("="));
+    KALAM_TRY(options[name], reader.integer("a number"));
+  } while (reader.accept(","));
+  KALAM_CHECK(reader.expect(")"));
+  KALAM_CHECK(reader.end());
+  return options;
+}
+
+}  // namespace
+
+ParsedCommand parse_subscribe(TokenReader& reader) {
+  const bool is_select = reader.peek({"select"});
+  const size_t begin = reader.offset();
+  size_t end = reader.sql().size();
+  nlohmann::json options = nlohmann::json::object();
+  while (!reader.at_end()) {
+    if (reader.peek({"options", "("})) {
+      end = reader.offset();
+      reader.skip();
+      KALAM_TRY(options, read_options(reader));
+    } else {
+      reader.skip();
+    }
+  }
+  std::string select(reader.sql().substr(begin, end - begin));
+  while (!select.empty() && std::isspace(static_cast<unsigned char>(select.back()))) select.pop_back();
+  if (!is_select) select = "SELECT * FROM " + select;
+  return std::make_unique<SubscribeTo>(std::move(select), std::move(options));
+}
+
+}  // namespace kalamdb::query

@@ -1,0 +1,38 @@
+// The grammar of CREATE TABLE:
+//
+//   CREATE [USER|SHARED|STREAM] TABLE [IF NOT EXISTS] [ns.]t ( element, … )
+//     [PARTITION BY (columns)] [USING kalamdb] [WITH (option = value, …)] [FLUSH …] [COMMENT 'text']
+//   element: column type [constraint …] | [CONSTRAINT name] PRIMARY KEY (columns)
+//   FLUSH:   POLICY 'rows:N,interval:S' | ROW_THRESHOLD n | ROWS n | INTERVAL seconds | SECONDS n
+#pragma once
+
+#include <optional>
+
+#include "model/table.h"
+#include "query/token_reader.h"
+
+namespace kalamdb::query {
+
+struct CreateTableAst {
+  QualifiedName name;
+  bool if_not_exists = false;
+  std::optional<model::TableType> type;  // from the prefix or the TYPE option
+  std::vector<model::ColumnDefinition> columns;  // with ordinals and key positions
+  model::TableOptions options;
+  bool has_access_level = false;
+  std::string comment;
+};
+
+// The reader stands behind CREATE; reads to the end. Checks names, types, options and their combination; what depends
+// on the catalog (namespace, storage, role) is left to the caller. Errors: kInvalidSql, kInvalidOperation, kNotImplemented.
+Result<CreateTableAst> parse_create_table(TokenReader& reader);
+
+// "rows:N", "interval:S", "rows:N,interval:S"; keys in any letter case, spaces allowed; 0 < N < 1,000,000,
+// 0 < S < 86,400. Errors: kInvalidOperation.
+Result<model::FlushPolicy> parse_flush_policy(std::string_view text);
+
+// Reads one option's value and applies it. `name` is in lower case. Errors: kInvalidOperation for an unknown option or
+// a value that does not fit.
+Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::string_view value);
+
+}  // namespace kalamdb::query

@@ -1,0 +1,89 @@
+#include "query/maintenance.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+
+namespace kalamdb::query {
+
+namespace {
+
+std::string id_key(const model::TableDefinition& table) { return table.namespace_id + "-" + table.name; }
+
+Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
+  const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
+  const std::string namespace_id = parameters.value("namespace", "");
+  const std::string name = parameters.value("table", "");
+  const model::TablePtr table = services.catalog.find_table(namespace_id, name);
+  if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
+  KALAM_TRY(const auto flushed, services.storage.flush(table));
+  return nlohmann::json{{"message", "Flushed " + namespace_id + ":" + name + " successfully (" +
+                                        std::to_string(flushed.rows) + " rows, " + std::to_string(flushed.segments) +
+                                        " files)"},
+                        {"rows_flushed", flushed.rows},
+                        {"parquet_files", flushed.segments},
+                        {"bytes_written", flushed.bytes}}
+      .dump();
+}
+
+Result<std::string> run_cleanup(const Services& services, const jobs::Job& job) {
+  const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
+  KALAM_TRY(auto definition, model::decode_table(parameters.value("definition", "")));
+  const auto table = std::make_shared<const model::TableDefinition>(std::move(definition));
+  KALAM_TRY(const uint64_t bytes, services.storage.remove_segments(table));
+  return nlohmann::json{{"message", "Cleaned up table " + table->namespace_id + ":" + table->name +
+                                        " successfully - " + std::to_string(bytes) + " bytes freed"},
+                        {"bytes_freed", bytes}}
+      .dump();
+}
+
+}  // namespace
+
+Result<std::string> start_flush(const Services& services, const model::TableDefinition& table) {
+  const nlohmann::json parameters{{"table_id", table.qualified_name()},
+                                  {"table_type", pascal_name(table.type)},
+                                  {"namespace", table.namespace_id},
+                                  {"table", table.name}};
+  KALAM_TRY(const jobs::Job job,
+            services.jobs.create(jobs::JobType::kFlush, parameters.dump(), "flush-" + id_key(table)));
+  return job.id;
+}
+
+Result<std::string> start_cleanup(const Services& services, const model::TableDefinition& dropped) {
+  const nlohmann::json parameters{{"table_id", dropped.qualified_name()},
+                                  {"table_type", pascal_name(dropped.type)},
+                                  {"operation", "drop_table"},
+                                  {"definition", encode(dropped)}};
+  const std::string key = "drop-" + id_key(dropped) + "-" + std::to_string(dropped.id.value);
+  KALAM_TRY(const jobs::Job job, services.jobs.create(jobs::JobType::kCleanup, parameters.dump(), key));
+  return job.id;
+}
+
+void register_executors(const Services& services, jobs::JobManager& jobs) {
+  jobs.set_executor(jobs::JobType::kFlush, [&services](const jobs::Job& job) { return run_flush(services, job); });
+  jobs.set_executor(jobs::JobType::kCleanup, [&services](const jobs::Job& job) { return run_cleanup(services, job); });
+}
+
+void FlushSchedule::tick() {
+  for (const auto& [name, table] : services_.catalog.state()->tables) {
+    if (!table->options.flush_policy || table->type == model::TableType::kStream) continue;
+    const uint64_t pending = services_.storage.pending_rows(table->id);
+    if (pending == 0) {
+      pending_since_us_.erase(table->id);
+      continue;
+    }
+    const int64_t now_us = services_.clock.now_us();
+    const int64_t since_us = pending_since_us_.try_emplace(table->id, now_us).first->second;
+    const auto& policy = *table->options.flush_policy;
+    const bool rows_due = policy.rows > 0 && pending >= policy.rows;
+    const bool interval_due =
+        policy.interval_seconds > 0 && now_us - since_us >= static_cast<int64_t>(policy.interval_seconds) * 1'000'000;
+    if (!rows_due && !interval_due) continue;
+    pending_since_us_.erase(table->id);
+    if (auto job = start_flush(services_, *table); !job && job.error().code != ErrorCode::kIdempotentConflict) {
+      log::error("flush of {} cannot start: {}", name, job.error().message);
+    }
+  }
+}
+
+}  // namespace kalamdb::query

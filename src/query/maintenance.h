@@ -1,0 +1,31 @@
+// Background work on tables: what the jobs do, and how statements and the schedule start them.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+
+#include "query/command.h"
+
+namespace kalamdb::query {
+
+// Queue a job and return its id. start_flush: kIdempotentConflict while one for the table is queued or running.
+Result<std::string> start_flush(const Services& services, const model::TableDefinition& table);
+Result<std::string> start_cleanup(const Services& services, const model::TableDefinition& dropped);
+
+// Tells the job manager who does flush and cleanup jobs. Before JobManager::start(); `services` must outlive it.
+void register_executors(const Services& services, jobs::JobManager& jobs);
+
+// Starts the flushes that tables' policies ask for. Not thread-safe: one thread ticks it.
+class FlushSchedule {
+ public:
+  // `services` must outlive it.
+  explicit FlushSchedule(const Services& services) : services_(services) {}
+  // Looks at every table once. Call it from time to time; intervals are kept to that precision.
+  void tick();
+
+ private:
+  const Services& services_;
+  std::unordered_map<TableId, int64_t> pending_since_us_;  // since when a table was seen to have pending rows
+};
+
+}  // namespace kalamdb::query

@@ -1,0 +1,47 @@
+#include "query/sources.h"
+
+#include "auth/permissions.h"
+#include "query/system_tables.h"
+
+namespace kalamdb::query {
+
+Result<> check_access(const model::TableDefinition& table, const Caller& caller, Access access) {
+  if (table.type == model::TableType::kShared && caller.as_user) {
+    return fail(ErrorCode::kInvalidOperation,
+                "EXECUTE AS USER is not allowed on SHARED tables (table '" + table.namespace_id + ":" + table.name +
+                    "'). AS USER impersonation is only supported for USER and STREAM tables.");
+  }
+  return access == Access::kRead ? auth::check_read(table, caller.role) : auth::check_write(table, caller.role);
+}
+
+Result<model::TablePtr> resolve_table(const Services& services, const StatementContext& context,
+                                      const duck::TableName& name, Access access) {
+  const std::string& namespace_id = name.schema.empty() ? context.namespace_id : name.schema;
+  if (is_system_namespace(namespace_id)) {
+    return fail(ErrorCode::kInvalidOperation, "Cannot write system table '" + namespace_id + "." + name.name + "'");
+  }
+  model::TablePtr table = services.catalog.find_table(namespace_id, name.name);
+  if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
+  KALAM_CHECK(check_access(*table, context.caller, access));
+  return table;
+}
+
+const hot::SnapshotPtr& StatementSources::snapshot() {
+  if (snapshot_ == nullptr) snapshot_ = services_.storage.hot().snapshot();
+  return snapshot_;
+}
+
+Result<duck::TableSource> StatementSources::open(const duck::TableName& name) {
+  const std::string& namespace_id = name.schema.empty() ? context_.namespace_id : name.schema;
+  if (is_system_namespace(namespace_id)) {
+    KALAM_TRY(auto source, open_system_table(services_, context_.caller, namespace_id, name.name));
+    if (!source) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
+    return *std::move(source);
+  }
+  KALAM_TRY(const model::TablePtr table, resolve_table(services_, context_, name, Access::kRead));
+  duck::TableSource source;
+  KALAM_TRY(source.scan, services_.storage.scan(table, scope_of(*table, context_.caller), snapshot()));
+  return source;
+}
+
+}  // namespace kalamdb::query

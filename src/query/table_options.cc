@@ -1,0 +1,160 @@
+// The options of CREATE TABLE … WITH (…), one row each.
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "query/create_table_parser.h"
+
+namespace kalamdb::query {
+
+using model::AccessLevel;
+using model::TableType;
+
+namespace {
+
+Result<uint64_t> number(std::string_view name, std::string_view value) {
+  uint64_t result = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
+  if (error != std::errc{} || end != value.data() + value.size()) {
+    return fail(ErrorCode::kInvalidOperation,
+                "Option " + std::string(name) + " needs a whole number, not '" + std::string(value) + "'");
+  }
+  return result;
+}
+
+Result<bool> boolean(std::string_view name, std::string_view value) {
+  if (equal_ignoring_case(value, "true")) return true;
+  if (equal_ignoring_case(value, "false")) return false;
+  return fail(ErrorCode::kInvalidOperation,
+              "Option " + std::string(name) + " is true or false, not '" + std::string(value) + "'");
+}
+
+Result<> set_type(CreateTableAst& ast, std::string_view value) {
+  for (const TableType type : {TableType::kUser, TableType::kShared, TableType::kStream}) {
+    if (!equal_ignoring_case(value, lower_name(type))) continue;
+    if (ast.type && *ast.type != type) {
+      return fail(ErrorCode::kInvalidOperation,
+                  "Conflicting table type definitions: CREATE " + std::string(upper_name(*ast.type)) +
+                      " TABLE with TYPE='" + std::string(upper_name(type)) + "'");
+    }
+    ast.type = type;
+    return {};
+  }
+  return fail(ErrorCode::kInvalidOperation, "Invalid table type '" + std::string(value) + "'. Use USER, SHARED or STREAM");
+}
+
+Result<> set_storage_id(CreateTableAst& ast, std::string_view value) {
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; };
+  if (value.empty() || !std::ranges::all_of(value, allowed)) {
+    return fail(ErrorCode::kInvalidOperation, "Storage id '" + std::string(value) +
+                                                  "' may hold only letters, digits, '_' and '-'");
+  }
+  ast.options.storage_id = value;
+  return {};
+}
+
+Result<> set_use_user_storage(CreateTableAst& ast, std::string_view value) {
+  KALAM_TRY(ast.options.use_user_storage, boolean("USE_USER_STORAGE", value));
+  if (ast.options.use_user_storage) {
+    return fail(ErrorCode::kNotImplemented, "USE_USER_STORAGE is not supported yet; leave it out");
+  }
+  return {};
+}
+
+Result<> set_flush_policy(CreateTableAst& ast, std::string_view value) {
+  KALAM_TRY(ast.options.flush_policy, parse_flush_policy(value));
+  return {};
+}
+
+Result<> set_retention(CreateTableAst& ast, std::string_view value) {
+  KALAM_TRY(ast.options.deleted_retention_hours, number("DELETED_RETENTION_HOURS", value));
+  return {};
+}
+
+Result<> set_ttl(CreateTableAst& ast, std::string_view value) {
+  KALAM_TRY(ast.options.ttl_seconds, number("TTL_SECONDS", value));
+  if (ast.options.ttl_seconds == 0 || ast.options.ttl_seconds > 10ULL * 365 * 24 * 3600) {
+    return fail(ErrorCode::kInvalidOperation, "TTL_SECONDS must be from 1 second to ten years");
+  }
+  return {};
+}
+
+Result<> set_access_level(CreateTableAst& ast, std::string_view value) {
+  for (const AccessLevel level :
+       {AccessLevel::kPublic, AccessLevel::kPrivate, AccessLevel::kRestricted, AccessLevel::kDba}) {
+    if (!equal_ignoring_case(value, lower_name(level))) continue;
+    ast.options.access_level = level;
+    ast.has_access_level = true;
+    return {};
+  }
+  return fail(ErrorCode::kInvalidOperation,
+              "Invalid access level '" + std::string(value) + "'. Use PUBLIC, PRIVATE, RESTRICTED or DBA");
+}
+
+struct Option {
+  std::string_view name;
+  Result<> (*apply)(CreateTableAst&, std::string_view);
+};
+constexpr std::array<Option, 7> kOptions{{{"type", set_type},
+                                          {"storage_id", set_storage_id},
+                                          {"use_user_storage", set_use_user_storage},
+                                          {"flush_policy", set_flush_policy},
+                                          {"deleted_retention_hours", set_retention},
+                                          {"ttl_seconds", set_ttl},
+                                          {"access_level", set_access_level}}};
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+Result<> read_policy_part(std::string_view part, model::FlushPolicy& policy) {
+  const size_t colon = part.find(':');
+  if (colon == std::string_view::npos) {
+    return fail(ErrorCode::kInvalidOperation,
+                "Invalid FLUSH_POLICY format '" + std::string(part) + "'. Expected 'key:value'");
+  }
+  const std::string_view key = trim(part.substr(0, colon));
+  KALAM_TRY(const uint64_t value, number("FLUSH_POLICY", trim(part.substr(colon + 1))));
+  if (equal_ignoring_case(key, "rows")) {
+    if (value == 0) return fail(ErrorCode::kInvalidOperation, "Row limit must be greater than 0");
+    if (value >= 1'000'000) return fail(ErrorCode::kInvalidOperation, "Row limit must be less than 1,000,000");
+    policy.rows = value;
+  } else if (equal_ignoring_case(key, "interval")) {
+    if (value == 0) return fail(ErrorCode::kInvalidOperation, "Interval must be greater than 0");
+    if (value >= 86'400) {
+      return fail(ErrorCode::kInvalidOperation, "Interval must be less than 86400 seconds (24 hours)");
+    }
+    policy.interval_seconds = value;
+  } else {
+    return fail(ErrorCode::kInvalidOperation, "Unknown FLUSH_POLICY key '" + std::string(key) + "'");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<model::FlushPolicy> parse_flush_policy(std::string_view text) {
+  model::FlushPolicy policy;
+  if (trim(text).empty()) {
+    return fail(ErrorCode::kInvalidOperation, "FLUSH_POLICY must specify 'rows' or 'interval' > 0");
+  }
+  while (true) {
+    const size_t comma = text.find(',');
+    KALAM_CHECK(read_policy_part(trim(text.substr(0, comma)), policy));
+    if (comma == std::string_view::npos) return policy;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::string_view value) {
+  for (const Option& option : kOptions) {
+    if (option.name == name) return option.apply(ast, value);
+  }
+  std::string upper(name);
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  return fail(ErrorCode::kInvalidOperation, "Unknown table option '" + upper + "'");
+}
+
+}  // namespace kalamdb::query
