@@ -13,7 +13,7 @@ namespace kalamdb::net {
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
-  uint16_t port = 8080;  // 0 lets the system choose: see Server::port()
+  uint16_t port = 8080;     // 0 lets the system choose: see Server::port()
   unsigned io_threads = 0;  // 0: one a core
   size_t max_connections = 100'000;
   size_t max_header_bytes = 64 << 10;
@@ -28,8 +28,9 @@ struct ServerOptions {
 // Runs until stop() or destruction. Thread-safe.
 class Server {
  public:
-  // Binds and listens. WebSocket upgrades of `websocket_path` go to `check` and `factory`, everything else to `handler`.
-  // Errors: kIo, one line with address and reason ("cannot listen on 127.0.0.1:8080: Address already in use").
+  // Binds and listens. WebSocket upgrades of `websocket_path` go to `check` and `factory`, everything else to
+  // `handler`. Errors: kIo, one line with address and reason ("cannot listen on 127.0.0.1:8080: Address already in
+  // use").
   static Result<std::unique_ptr<Server>> listen(ServerOptions options, HttpHandler handler, std::string websocket_path,
                                                 UpgradeCheck check, WebSocketFactory factory);
   virtual ~Server() = default;
