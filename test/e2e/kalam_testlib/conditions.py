@@ -1,0 +1,18 @@
+"""Waiting for something to become true, with a deadline: tests never sleep for a fixed time."""
+
+import time
+
+# Generous, since it is only ever reached by a failure: the machine may be busy with a build beside the tests.
+DEADLINE_S = 30.0
+
+
+def wait_until(condition, what="the condition", timeout_s=DEADLINE_S, interval_s=0.005):
+    """Calls `condition` until it returns something true, which is returned; AssertionError past the deadline."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not so after {timeout_s:g} s (last value: {value!r})")
+        time.sleep(interval_s)
