@@ -16,7 +16,8 @@ namespace kalamdb::duck {
 
 enum class StatementKind : uint8_t { kSelect, kInsert, kUpdate, kDelete, kExplain };
 
-// A table as it was written; `schema` is empty when it was not qualified. Lower case unless it was quoted.
+// A table as it was written; `schema` is empty when it was not qualified. Always in lower case, as the names of all
+// tables and namespaces are.
 struct TableName {
   std::string schema;
   std::string name;
@@ -25,13 +26,20 @@ struct TableName {
 
 // A value that needs no planner.
 struct Operand {
-  enum class Kind : uint8_t { kLiteral, kParameter, kDefault, kFunction };
+  enum class Kind : uint8_t { kLiteral, kParameter, kDefault, kFunction, kExcluded };
   Kind kind = Kind::kLiteral;
-  // kLiteral: NULL, bool, int64_t, double or string; numbers that none of these holds exactly, DECIMAL among them, come
-  // as their text, which model::coerce() reads.
+  // kLiteral: NULL, bool, int64_t, double or string. As text, which model::coerce() reads, come numbers that none of
+  // these holds exactly (DECIMAL among them), dates, times, UUIDs, bytes ("\\xDEAD") and lists of numbers ("[1, 0.5]").
   model::Value literal;
   uint32_t parameter = 0;  // kParameter: n of $n, from 1
-  std::string function;    // kFunction: NOW, SNOWFLAKE_ID, UUID_V7, ULID or CURRENT_USER (upper case, no arguments)
+  // kFunction: NOW, SNOWFLAKE_ID, UUID_V7, ULID or CURRENT_USER (upper case, no arguments); kExcluded, in ON CONFLICT
+  // DO UPDATE only: the column c of excluded.c.
+  std::string name;
+};
+
+struct Assignment {
+  std::string column;
+  std::optional<Operand> value;  // nullopt: an expression, which the engine evaluates
 };
 
 struct Equality {
@@ -54,20 +62,20 @@ struct PointSelect {
 struct InsertShape {
   TableName table;
   std::vector<std::string> columns;  // empty: not given
-  // INSERT … VALUES with nothing but operands; empty when the rows must be computed by Engine::insert_rows().
+  // INSERT … VALUES with nothing but operands; empty when the rows must be computed by Engine::insert_rows(). All rows
+  // are equally long, which need not be the length of `columns`.
   std::vector<std::vector<Operand>> rows;
+  bool default_values = false;  // INSERT INTO t DEFAULT VALUES: one row of defaults; `rows` is empty
   enum class OnConflict : uint8_t { kFail, kNothing, kUpdate };
   OnConflict on_conflict = OnConflict::kFail;
   std::vector<std::string> conflict_target;  // columns, if given
+  std::vector<Assignment> conflict_set;      // kUpdate
+  bool conflict_has_where = false;           // kUpdate: DO UPDATE SET … WHERE
   bool has_returning = false;
 };
 
 struct ChangeShape {  // UPDATE or DELETE
   TableName table;
-  struct Assignment {
-    std::string column;
-    std::optional<Operand> value;  // nullopt: an expression, evaluated by Engine::changes()
-  };
   std::vector<Assignment> set;  // UPDATE
   bool has_where = false;
   // The WHERE as equalities, if it is nothing else and there is one table only.
@@ -82,6 +90,7 @@ struct LiveShape {
   bool has_where = false;
   // The same text for statements that mean the same but for white space, comments and letter case of keywords.
   std::string normalized;
+  bool uses_current_user = false;  // means something else for every user
 };
 
 // Immutable; reading it from several threads is safe.
@@ -89,7 +98,8 @@ class Statement {
  public:
   // Parses exactly one statement. Everything that is not SELECT (with VALUES, FROM-first, WITH), INSERT, UPDATE, DELETE
   // or EXPLAIN of one of these is refused, and so is every function, table function, construct or name that is not on
-  // the allow-lists (src/duck/allow_list.h): files, network, extensions, settings, DuckDB's own catalogs.
+  // the allow-lists (src/duck/allow_list.h): files, network, extensions, settings, DuckDB's own catalogs. Bounded time
+  // and stack for any text (src/duck/parse_bounds.h).
   // Errors: kInvalidSql, naming what is refused or where parsing failed.
   static Result<std::shared_ptr<const Statement>> parse(std::string_view sql);
   ~Statement();

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "duck/statement.h"
-#include "duckdb/common/unique_ptr.hpp"
+#include "duckdb.hpp"
 #include "duckdb/parser/sql_statement.hpp"
 
 namespace kalamdb::duck {
@@ -15,6 +15,7 @@ struct Statement::Impl {
   StatementKind kind = StatementKind::kSelect;
   std::vector<TableName> tables;
   uint32_t parameter_count = 0;
+  bool uses_current_user = false;
   std::optional<PointSelect> point_select;
   std::optional<InsertShape> insert;
   std::optional<ChangeShape> change;

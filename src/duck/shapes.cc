@@ -1,0 +1,304 @@
+#include "duck/shapes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "duckdb/parser/expression/list.hpp"
+#include "duckdb/parser/parsed_data/sample_options.hpp"
+#include "duckdb/parser/parsed_expression_iterator.hpp"
+#include "duckdb/parser/query_node/list.hpp"
+#include "duckdb/parser/tableref/list.hpp"
+
+namespace kalamdb::duck {
+namespace {
+
+using Expression = duckdb::ParsedExpression;
+using ExpressionPtr = duckdb::unique_ptr<Expression>;
+
+std::string lower(const std::string& name) { return duckdb::StringUtil::Lower(name); }
+
+TableName name_of(const duckdb::BaseTableRef& table) { return {lower(table.schema_name), lower(table.table_name)}; }
+
+const duckdb::BaseTableRef* plain_table(const duckdb::TableRef* ref) {
+  if (ref == nullptr || ref->type != duckdb::TableReferenceType::BASE_TABLE || ref->sample) return nullptr;
+  if (!ref->column_name_alias.empty()) return nullptr;
+  return &ref->Cast<duckdb::BaseTableRef>();
+}
+
+// The column of `table` that the expression is, written c, t.c, or ns.t.c; nullptr for everything else.
+const std::string* column_of(const Expression& expression, const duckdb::BaseTableRef& table) {
+  if (expression.GetExpressionClass() != duckdb::ExpressionClass::COLUMN_REF || operand(expression)) return nullptr;
+  const auto& names = expression.Cast<duckdb::ColumnRefExpression>().column_names;
+  const std::string& visible = table.alias.empty() ? table.table_name : table.alias;
+  auto same = [](const std::string& a, const std::string& b) { return duckdb::StringUtil::CIEquals(a, b); };
+  if (names.size() == 1) return &names[0];
+  if (names.size() == 2 && same(names[0], visible)) return &names[1];
+  if (names.size() == 3 && table.alias.empty() && same(names[0], table.schema_name) && same(names[1], visible)) {
+    return &names[2];
+  }
+  return nullptr;
+}
+
+bool is_plain_star(const Expression& expression, const duckdb::BaseTableRef& table) {
+  if (expression.GetExpressionClass() != duckdb::ExpressionClass::STAR) return false;
+  const auto& star = expression.Cast<duckdb::StarExpression>();
+  const std::string& visible = table.alias.empty() ? table.table_name : table.alias;
+  return (star.relation_name.empty() || duckdb::StringUtil::CIEquals(star.relation_name, visible)) &&
+         star.exclude_list.empty() && star.replace_list.empty() && star.rename_list.empty() && !star.expr &&
+         !star.columns;
+}
+
+// An operand that a column can be compared with: no NULL, which equals nothing, and no DEFAULT.
+std::optional<Operand> compared(const Expression& expression) {
+  auto value = operand(expression);
+  if (!value || value->kind == Operand::Kind::kDefault) return std::nullopt;
+  if (value->kind == Operand::Kind::kLiteral && model::is_null(value->literal)) return std::nullopt;
+  return value;
+}
+
+bool add_equality(const Expression& expression, const duckdb::BaseTableRef& table, std::vector<Equality>& out) {
+  if (expression.GetExpressionType() == duckdb::ExpressionType::CONJUNCTION_AND) {
+    const auto& conditions = expression.Cast<duckdb::ConjunctionExpression>().children;
+    return std::ranges::all_of(conditions, [&](const auto& child) { return add_equality(*child, table, out); });
+  }
+  if (expression.GetExpressionType() != duckdb::ExpressionType::COMPARE_EQUAL) return false;
+  const auto& comparison = expression.Cast<duckdb::ComparisonExpression>();
+  const Expression* value = comparison.right.get();
+  const std::string* column = column_of(*comparison.left, table);
+  if (column == nullptr) {
+    column = column_of(*comparison.right, table);
+    value = comparison.left.get();
+  }
+  if (column == nullptr) return false;
+  auto constant = compared(*value);
+  if (!constant) return false;
+  out.push_back({*column, std::move(*constant)});
+  return true;
+}
+
+std::optional<std::vector<Equality>> equalities(const ExpressionPtr& where, const duckdb::BaseTableRef& table) {
+  std::vector<Equality> out;
+  if (!where || !add_equality(*where, table, out)) return std::nullopt;
+  return out;
+}
+
+// No modifier but a LIMIT of at least 1.
+bool keeps_first_row(const duckdb::QueryNode& node) {
+  for (const auto& modifier : node.modifiers) {
+    if (modifier->type != duckdb::ResultModifierType::LIMIT_MODIFIER) return false;
+    const auto& limit = modifier->Cast<duckdb::LimitModifier>();
+    if (limit.offset || !limit.limit) return false;
+    const auto value = operand(*limit.limit);
+    if (!value || value->kind != Operand::Kind::kLiteral) return false;
+    const auto* rows = std::get_if<int64_t>(&value->literal);
+    if (rows == nullptr || *rows < 1) return false;
+  }
+  return true;
+}
+
+bool has_groups(const duckdb::SelectNode& node) {
+  return !node.groups.group_expressions.empty() || !node.groups.grouping_sets.empty() ||
+         node.aggregate_handling != duckdb::AggregateHandling::STANDARD_HANDLING;
+}
+
+std::vector<Assignment> assignments(const duckdb::UpdateSetInfo& info, bool with_excluded) {
+  std::vector<Assignment> out;
+  out.reserve(info.columns.size());
+  for (size_t i = 0; i < info.columns.size(); ++i) {
+    const Expression& expression = *info.expressions[i];
+    Assignment assignment{info.columns[i], operand(expression)};
+    if (with_excluded && expression.GetExpressionClass() == duckdb::ExpressionClass::COLUMN_REF) {
+      const auto& names = expression.Cast<duckdb::ColumnRefExpression>().column_names;
+      if (names.size() == 2 && lower(names[0]) == "excluded") {
+        assignment.value.emplace();
+        assignment.value->kind = Operand::Kind::kExcluded;
+        assignment.value->name = names[1];
+      }
+    }
+    out.push_back(std::move(assignment));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<PointSelect> point_select_shape(const duckdb::SelectStatement& select) {
+  if (select.node->type != duckdb::QueryNodeType::SELECT_NODE) return std::nullopt;
+  const auto& node = select.node->Cast<duckdb::SelectNode>();
+  const duckdb::BaseTableRef* table = plain_table(node.from_table.get());
+  if (table == nullptr || !node.where_clause || node.having || node.qualify || node.sample || has_groups(node) ||
+      !node.cte_map.map.empty() || !keeps_first_row(node)) {
+    return std::nullopt;
+  }
+  PointSelect shape;
+  shape.table = name_of(*table);
+  if (node.select_list.size() == 1 && is_plain_star(*node.select_list.front(), *table)) {
+    shape.star = true;
+  } else {
+    for (const auto& item : node.select_list) {
+      const std::string* column = column_of(*item, *table);
+      if (column == nullptr) return std::nullopt;
+      shape.columns.push_back({*column, item->HasAlias() ? item->GetAlias() : *column});
+    }
+  }
+  auto where = equalities(node.where_clause, *table);
+  if (!where) return std::nullopt;
+  shape.where = std::move(*where);
+  return shape;
+}
+
+InsertShape insert_shape(const duckdb::InsertStatement& insert) {
+  InsertShape shape;
+  shape.table = {lower(insert.schema), lower(insert.table)};
+  shape.columns.assign(insert.columns.begin(), insert.columns.end());
+  shape.default_values = insert.default_values;
+  shape.has_returning = !insert.returning_list.empty();
+  if (const auto values = insert.GetValuesList()) {
+    shape.rows.reserve(values->values.size());
+    for (const auto& row : values->values) {
+      auto& operands = shape.rows.emplace_back();
+      operands.reserve(row.size());
+      for (const auto& cell : row) {
+        auto value = operand(*cell);
+        if (!value) {
+          shape.rows.clear();
+          break;
+        }
+        operands.push_back(std::move(*value));
+      }
+      if (shape.rows.empty()) break;
+    }
+  }
+  if (const auto& conflict = insert.on_conflict_info) {
+    shape.conflict_target.assign(conflict->indexed_columns.begin(), conflict->indexed_columns.end());
+    if (conflict->action_type == duckdb::OnConflictAction::NOTHING) {
+      shape.on_conflict = InsertShape::OnConflict::kNothing;
+    } else if (conflict->set_info) {
+      shape.on_conflict = InsertShape::OnConflict::kUpdate;
+      shape.conflict_set = assignments(*conflict->set_info, true);
+      shape.conflict_has_where = conflict->set_info->condition != nullptr;
+    }
+  }
+  return shape;
+}
+
+ChangeShape update_shape(const duckdb::UpdateStatement& update) {
+  ChangeShape shape;
+  const auto& table = update.table->Cast<duckdb::BaseTableRef>();
+  shape.table = name_of(table);
+  shape.set = assignments(*update.set_info, false);
+  shape.has_where = update.set_info->condition != nullptr;
+  shape.has_returning = !update.returning_list.empty();
+  if (!update.from_table && update.cte_map.map.empty() && plain_table(&table) != nullptr) {
+    shape.where = equalities(update.set_info->condition, table);
+  }
+  return shape;
+}
+
+ChangeShape delete_shape(const duckdb::DeleteStatement& remove) {
+  ChangeShape shape;
+  const auto& table = remove.table->Cast<duckdb::BaseTableRef>();
+  shape.table = name_of(table);
+  shape.has_where = remove.condition != nullptr;
+  shape.has_returning = !remove.returning_list.empty();
+  if (remove.using_clauses.empty() && remove.cte_map.map.empty() && plain_table(&table) != nullptr) {
+    shape.where = equalities(remove.condition, table);
+  }
+  return shape;
+}
+
+namespace {
+
+std::unexpected<Error> unsupported(std::string_view clause) {
+  return fail(ErrorCode::kInvalidSql,
+              fmt::format("Subscription query does not support {}. Only SELECT ... FROM ... [WHERE ...] is supported.",
+                          clause));
+}
+
+std::unexpected<Error> only_select() {
+  return fail(ErrorCode::kInvalidSql, "Subscription query supports only SELECT ... FROM ... [WHERE ...].");
+}
+
+bool has_subquery(const Expression& expression) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::SUBQUERY) return true;
+  bool found = false;
+  duckdb::ParsedExpressionIterator::EnumerateChildren(
+      expression, [&](const Expression& child) { found = found || has_subquery(child); });
+  return found;
+}
+
+Result<> check_modifiers(const duckdb::QueryNode& node) {
+  for (const auto& modifier : node.modifiers) {
+    if (modifier->type == duckdb::ResultModifierType::ORDER_MODIFIER) return unsupported("ORDER BY");
+    if (modifier->type == duckdb::ResultModifierType::DISTINCT_MODIFIER) return unsupported("DISTINCT");
+  }
+  if (!node.modifiers.empty()) return only_select();  // LIMIT, OFFSET
+  return {};
+}
+
+std::string_view set_operation_name(duckdb::SetOperationType type) {
+  switch (type) {
+    case duckdb::SetOperationType::EXCEPT:
+      return "EXCEPT";
+    case duckdb::SetOperationType::INTERSECT:
+      return "INTERSECT";
+    default:
+      return "UNION";
+  }
+}
+
+Result<> check_live_clauses(const duckdb::SelectNode& node) {
+  if (!node.cte_map.map.empty()) return unsupported("WITH");
+  if (node.from_table && node.from_table->type == duckdb::TableReferenceType::JOIN) return unsupported("JOIN");
+  if (has_groups(node)) return unsupported("GROUP BY");
+  if (node.having) return unsupported("HAVING");
+  if (node.qualify) return unsupported("QUALIFY");
+  KALAM_CHECK(check_modifiers(node));
+  if (node.from_table && node.from_table->type == duckdb::TableReferenceType::SUBQUERY)
+    return unsupported("subqueries");
+  if (node.sample || plain_table(node.from_table.get()) == nullptr) return only_select();
+  if (node.where_clause && has_subquery(*node.where_clause)) return unsupported("subqueries");
+  return {};
+}
+
+Result<std::vector<std::string>> live_columns(const duckdb::SelectNode& node, const duckdb::BaseTableRef& table) {
+  std::vector<std::string> columns;
+  if (node.select_list.size() == 1 && is_plain_star(*node.select_list.front(), table)) return columns;
+  for (const auto& item : node.select_list) {
+    const std::string* column = column_of(*item, table);
+    if (column == nullptr || item->HasAlias()) {
+      return fail(ErrorCode::kInvalidSql, "Subscription query supports only * or plain columns in its SELECT list.");
+    }
+    const std::string name = lower(*column);
+    if (name == "_seq" || name == "_deleted") {
+      return fail(ErrorCode::kInvalidSql,
+                  fmt::format("Subscription query may not select system column '{}': every change carries it.", name));
+    }
+    columns.push_back(*column);
+  }
+  return columns;
+}
+
+}  // namespace
+
+Result<LiveShape> live_shape(const duckdb::SelectStatement& select) {
+  const duckdb::QueryNode& root = *select.node;
+  if (root.type == duckdb::QueryNodeType::CTE_NODE || !root.cte_map.map.empty()) return unsupported("WITH");
+  if (root.type == duckdb::QueryNodeType::SET_OPERATION_NODE) {
+    return unsupported(set_operation_name(root.Cast<duckdb::SetOperationNode>().setop_type));
+  }
+  if (root.type != duckdb::QueryNodeType::SELECT_NODE) return only_select();
+  const auto& node = root.Cast<duckdb::SelectNode>();
+  KALAM_CHECK(check_live_clauses(node));
+  const auto& table = node.from_table->Cast<duckdb::BaseTableRef>();
+  LiveShape shape;
+  shape.table = name_of(table);
+  if (shape.table.schema.empty()) return fail(ErrorCode::kInvalidSql, "Query must use namespace.table format");
+  KALAM_TRY(shape.columns, live_columns(node, table));
+  shape.has_where = node.where_clause != nullptr;
+  shape.normalized = select.ToString();
+  return shape;
+}
+
+}  // namespace kalamdb::duck
