@@ -26,15 +26,15 @@ using Result = std::expected<T, Error>;
 // A macro because only a macro can return from its caller.
 #define KALAM_TRY(declaration, expression) \
   KALAM_TRY_IMPL(declaration, expression, KALAM_CONCAT(kalam_try_, __COUNTER__))
-#define KALAM_TRY_IMPL(declaration, expression, name)                     \
-  auto name = (expression);                                               \
+#define KALAM_TRY_IMPL(declaration, expression, name)                           \
+  auto name = (expression);                                                     \
   if (!name) return std::unexpected<::kalamdb::Error>(std::move(name).error()); \
   declaration = *std::move(name)
 // The same for a Result<void>.
-#define KALAM_CHECK(expression)                                                                    \
-  do {                                                                                             \
-    if (auto kalam_check_result = (expression); !kalam_check_result)                               \
-      return std::unexpected<::kalamdb::Error>(std::move(kalam_check_result).error());             \
+#define KALAM_CHECK(expression)                                                        \
+  do {                                                                                 \
+    if (auto kalam_check_result = (expression); !kalam_check_result)                   \
+      return std::unexpected<::kalamdb::Error>(std::move(kalam_check_result).error()); \
   } while (false)
 #define KALAM_CONCAT(a, b) KALAM_CONCAT_IMPL(a, b)
 #define KALAM_CONCAT_IMPL(a, b) a##b

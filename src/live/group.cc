@@ -1,0 +1,135 @@
+#include "live/group.h"
+
+#include <algorithm>
+
+#include "model/row_codec.h"
+#include "protocol/live_messages.h"
+
+namespace kalamdb::live {
+
+using model::ColumnDefinition;
+using model::ValueView;
+
+namespace {
+
+bool hidden(const ColumnDefinition& column) { return column.name == model::kHiddenKeyColumn; }
+
+// Stored columns of two versions of a row are compared and shown by this.
+Result<ValueView> cell(const model::RowView& row, const ColumnDefinition& column, Seq seq, bool deleted) {
+  if (column.name == model::kSeqColumn) return ValueView(seq);
+  if (column.name == model::kDeletedColumn) return ValueView(deleted);
+  return row.get(column);
+}
+
+std::vector<protocol::Field> all_fields(const model::TableDefinition& table) {
+  std::vector<protocol::Field> fields;
+  for (const auto& column : table.columns) fields.push_back({column.name, column.type, protocol::flags_of(column)});
+  return fields;
+}
+
+}  // namespace
+
+ChangeEncoder::ChangeEncoder(const GroupQuery& query)
+    : table_(query.table), stream_(table_->type == model::TableType::kStream), rows_(all_fields(*table_)) {
+  const auto& names = query.shape.columns;
+  const auto named = [&](const ColumnDefinition& column) {
+    return std::ranges::any_of(names, [&](const std::string& name) { return table_->find_column(name) == &column; });
+  };
+  for (const auto& column : table_->columns) {
+    const bool always = column.name == model::kSeqColumn;
+    const bool shown = !hidden(column) && (names.empty() || always || named(column));
+    columns_.push_back({&column, shown});
+    if (names.empty() && shown) fields_.push_back({column.name, column.type, protocol::flags_of(column)});
+  }
+  for (const std::string& name : names) {
+    const ColumnDefinition* column = table_->find_column(name);
+    fields_.push_back({column->name, column->type, protocol::flags_of(*column)});
+  }
+}
+
+Result<> ChangeEncoder::append_row(std::string& out, std::string_view row, Seq seq, bool deleted) const {
+  KALAM_TRY(const auto view, model::RowView::open(row));
+  Result<> outcome;
+  rows_.append(out, [&](size_t i) -> std::optional<ValueView> {
+    const auto& [definition, shown] = columns_[i];
+    if (!shown || (stream_ && definition->name == model::kDeletedColumn)) return std::nullopt;
+    auto value = cell(view, *definition, seq, deleted);
+    if (!value) {
+      outcome = fail(std::move(value).error());
+      return std::nullopt;
+    }
+    return *value;
+  });
+  return outcome;
+}
+
+Result<std::string> ChangeEncoder::insert(const storage::RowChange& change) const {
+  std::string row;
+  KALAM_CHECK(append_row(row, change.row, change.seq, false));
+  return protocol::change_tail(protocol::ChangeType::kInsert, row, "");
+}
+
+// The new version has its key, `_seq` and every column that is not NULL; the old one its key, `_seq` and what changed.
+Result<std::string> ChangeEncoder::update(const storage::RowChange& change) const {
+  KALAM_TRY(const auto now, model::RowView::open(change.row));
+  KALAM_TRY(const auto before, model::RowView::open(change.old_row));
+  Result<> outcome;
+  const auto append = [&](std::string& out, const model::RowView& row, Seq seq, bool only_changed) {
+    rows_.append(out, [&](size_t i) -> std::optional<ValueView> {
+      const ColumnDefinition& column = *columns_[i].definition;
+      if (column.name == model::kSeqColumn) return ValueView(seq);
+      if (column.is_system() || (!columns_[i].shown && !column.is_primary_key())) return std::nullopt;
+      auto value = row.get(column);
+      auto other = only_changed ? now.get(column) : value;
+      if (!value || !other) {
+        outcome = fail(ErrorCode::kCorruption, "A row of " + table_->qualified_name() + " cannot be read");
+        return std::nullopt;
+      }
+      if (column.is_primary_key()) return *value;
+      if (only_changed ? model::same(*value, *other) : model::is_null(*value)) return std::nullopt;
+      return *value;
+    });
+  };
+  std::string new_row;
+  append(new_row, now, change.seq, false);
+  std::string old_row;
+  append(old_row, before, change.old_seq, true);
+  KALAM_CHECK(outcome);
+  return protocol::change_tail(protocol::ChangeType::kUpdate, new_row, old_row);
+}
+
+Result<std::string> ChangeEncoder::remove(std::string_view row, Seq seq) const {
+  std::string old_row;
+  KALAM_CHECK(append_row(old_row, row, seq, true));
+  return protocol::change_tail(protocol::ChangeType::kDelete, "", old_row);
+}
+
+Result<bool> Group::matches(std::string_view row, Seq seq, bool deleted) {
+  if (predicate_ == nullptr) return true;
+  const model::RowRecord record{.seq = seq, .deleted = deleted, .key = {}, .row = row};
+  std::vector<char> matches;
+  KALAM_CHECK(predicate_->evaluate(std::span(&record, 1), matches));
+  return matches[0] != 0;
+}
+
+Result<std::optional<std::string>> Group::message_for(const storage::RowChange& change) {
+  const auto some = [](Result<std::string> message) -> Result<std::optional<std::string>> {
+    if (!message) return fail(std::move(message).error());
+    return *std::move(message);
+  };
+  bool was = false;
+  bool is = false;
+  if (change.kind != storage::ChangeKind::kInsert) {
+    KALAM_TRY(was, matches(change.old_row, change.old_seq, false));
+  }
+  if (change.kind != storage::ChangeKind::kDelete) {
+    KALAM_TRY(is, matches(change.row, change.seq, false));
+  }
+  if (is && was) return some(encoder_.update(change));
+  // A row that comes into the filter is new to its subscribers: they were told to forget it when it left.
+  if (is) return some(encoder_.insert(change));
+  if (was) return some(encoder_.remove(change.old_row, change.seq));
+  return std::nullopt;
+}
+
+}  // namespace kalamdb::live

@@ -1,0 +1,75 @@
+// Takes every commit, in order, to the subscriptions that it concerns.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "live/group.h"
+#include "storage/committer.h"
+
+namespace kalamdb::live {
+
+// Thread-safe. One thread of its own filters, encodes and delivers, so that the committer never waits for subscribers.
+class Hub {
+ public:
+  Hub();
+  ~Hub() { stop(); }
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  // For Storage::add_listener().
+  void publish(const storage::ChangeSetPtr& changes);
+
+  // From when this returns, every change that the query's group matches reaches the subscription. `bind` makes the
+  // group's predicate when it is the first of its kind.
+  using BindPredicate = std::function<Result<std::unique_ptr<duck::Predicate>>()>;
+  Result<> add(const GroupQuery& query, const SubscriptionPtr& subscription, const BindPredicate& bind);
+  // The last message of the subscription has been sent when this returns. Harmless for one that is not there.
+  void remove(const SubscriptionPtr& subscription);
+
+  // Lets what was published be delivered and ends the thread. The second call does nothing.
+  void stop();
+
+  size_t subscription_count() const;
+
+ private:
+  // Groups of one table and scope, by what they select.
+  using Groups = std::map<std::string, std::unique_ptr<Group>>;
+  struct Scope {
+    TableId table;
+    std::string user;
+    bool operator==(const Scope&) const = default;
+  };
+  struct ScopeHash {
+    size_t operator()(const Scope& scope) const {
+      return std::hash<std::string>{}(scope.user) * 31 + scope.table.value;
+    }
+  };
+
+  void work(const std::stop_token& stop);
+  void deliver(const storage::ChangeSet& changes);
+  void deliver_to(Group& group, const storage::RowChange& change);
+  void end_table(TableId table);
+  void erase_locked(const SubscriptionPtr& subscription);
+
+  mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
+  std::vector<SubscriptionPtr> lagging_;  // found while delivering, ended behind it
+  std::unordered_map<Scope, Groups, ScopeHash> scopes_;
+  std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;
+
+  std::mutex queue_mutex_;
+  std::condition_variable_any queue_changed_;
+  std::deque<storage::ChangeSetPtr> queue_;
+  std::jthread thread_;
+};
+
+}  // namespace kalamdb::live

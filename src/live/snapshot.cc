@@ -1,0 +1,126 @@
+#include "live/snapshot.h"
+
+#include <algorithm>
+
+#include "model/row_codec.h"
+
+namespace kalamdb::live {
+
+namespace {
+
+constexpr uint64_t kDefaultBatchRows = 1000;
+
+// The subscription's table at a snapshot that is already taken.
+class OneTable : public duck::SourceResolver {
+ public:
+  OneTable(const query::Services& services, const GroupQuery& query, const hot::SnapshotPtr& snapshot)
+      : services_(services), query_(query), snapshot_(snapshot) {}
+
+  Result<duck::TableSource> open(const duck::TableName&) override {
+    duck::TableSource source;
+    KALAM_TRY(source.scan, services_.storage.scan(query_.table, query_.scope, snapshot_));
+    return source;
+  }
+
+ private:
+  const query::Services& services_;
+  const GroupQuery& query_;
+  const hot::SnapshotPtr& snapshot_;
+};
+
+}  // namespace
+
+SnapshotReader::SnapshotReader(const query::Services& services, query::Caller caller,
+                               std::shared_ptr<const GroupQuery> query,
+                               const protocol::SubscribeOptions& options)
+    : services_(services),
+      query_(std::move(query)),
+      encoder_(*query_),
+      options_(options),
+      snapshot_(services.storage.hot().snapshot()),
+      batch_size_(std::max<uint64_t>(1, options.batch_size.value_or(kDefaultBatchRows))) {
+  context_.caller = std::move(caller);
+}
+
+Result<> SnapshotReader::start(Seq after, uint64_t newest) {
+  OneTable table(services_, *query_, snapshot_);
+  duck::QueryContext context;
+  context.current_user = query_->current_user;
+  context.current_role = lower_name(context_.caller.role);
+  context.now_us = services_.clock.now_us();
+  context.timeout_ms = services_.limits.statement_timeout_ms;
+  KALAM_TRY(result_, services_.engine.live_rows(*query_->statement, table, context, after, newest));
+  std::vector<protocol::Field> fields;
+  const auto& columns = result_->columns();
+  for (size_t i = 0; i < columns.size(); ++i) {
+    fields.push_back({columns[i].name, columns[i].type});
+    if (columns[i].name == model::kSeqColumn) seq_column_ = i;
+  }
+  rows_.emplace(fields);
+  batch_ = nullptr;
+  row_ = 0;
+  last_.reset();
+  KALAM_TRY(at_row_, advance());
+  return {};
+}
+
+Result<bool> SnapshotReader::advance() {
+  if (batch_ != nullptr && ++row_ < batch_->row_count()) return true;
+  row_ = 0;
+  KALAM_TRY(batch_, result_->next());
+  return batch_ != nullptr;
+}
+
+Seq SnapshotReader::row_seq() const { return std::get<int64_t>(batch_->cell(row_, seq_column_)); }
+
+void SnapshotReader::append_row(std::string& out) const {
+  if (!out.empty()) out.push_back(',');
+  rows_->append(out, [&](size_t column) { return std::optional(batch_->cell(row_, column)); });
+}
+
+Result<SnapshotReader::Batch> SnapshotReader::next(std::optional<Seq> after) {
+  const bool follows = result_ != nullptr && after && last_ == after;
+  if (!follows) {
+    const Seq from = std::max(after.value_or(0), options_.from.value_or(0));
+    const uint64_t newest = options_.from ? 0 : options_.last_rows.value_or(0);
+    if (options_.last_rows == 0U && !options_.from) {
+      Batch nothing;
+      nothing.control.batch_num = batch_number_++;
+      return nothing;
+    }
+    KALAM_CHECK(start(from, newest));
+  }
+  Batch batch;
+  batch.control.batch_num = batch_number_++;
+  for (uint64_t rows = 0; at_row_ && rows < batch_size_; ++rows) {
+    append_row(batch.rows_json);
+    last_ = row_seq();
+    batch.control.last_seq_id = last_;
+    KALAM_TRY(at_row_, advance());
+  }
+  batch.control.has_more = at_row_;
+  return batch;
+}
+
+Result<std::vector<SnapshotReader::Removal>> SnapshotReader::removals(duck::Predicate* predicate) const {
+  std::vector<Removal> removals;
+  if (!options_.from) return removals;
+  const auto cursor =
+      services_.storage.hot().scan_changes(query_->table->id, query_->scope, *options_.from, snapshot_);
+  std::vector<char> matches;
+  while (true) {
+    KALAM_TRY(const auto record, cursor->next());
+    if (!record) return removals;
+    bool matched = true;
+    if (predicate != nullptr) {
+      KALAM_CHECK(predicate->evaluate(std::span(&*record, 1), matches));
+      matched = matches[0] != 0;
+    }
+    // A deleted row is to be forgotten by whoever may have had it; a live one if the filter no longer takes it.
+    if (!record->deleted && matched) continue;
+    KALAM_TRY(std::string tail, encoder_.remove(record->row, record->seq));
+    removals.push_back({record->seq, std::move(tail)});
+  }
+}
+
+}  // namespace kalamdb::live
