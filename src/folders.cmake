@@ -12,7 +12,7 @@ kalamdb_folder(net LINK kalamdb_platform OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB
 kalamdb_folder(storage LINK kalamdb_hot kalamdb_cold kalamdb_duck)
 kalamdb_folder(catalog LINK kalamdb_storage)
 kalamdb_folder(jobs LINK kalamdb_storage)
-kalamdb_folder(auth LINK kalamdb_catalog PkgConfig::CJOSE OpenSSL::Crypto ${CRYPT_LIBRARY})
+kalamdb_folder(auth LINK kalamdb_catalog kalamdb_protocol PkgConfig::CJOSE OpenSSL::Crypto ${CRYPT_LIBRARY})
 kalamdb_folder(query LINK kalamdb_auth kalamdb_jobs kalamdb_protocol)
 kalamdb_folder(live LINK kalamdb_query)
 kalamdb_folder(api LINK kalamdb_live kalamdb_net)
