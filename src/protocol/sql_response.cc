@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/assert.h"
-
 namespace kalamdb::protocol {
 namespace {
 
 constexpr std::string_view kSuccessStart = R"({"status":"success","results":[)";
+// A streamed response tells its status at the end, when it is known.
+constexpr std::string_view kStreamStart = R"({"results":[)";
 constexpr std::string_view kErrorStart = R"({"status":"error","results":[)";
 
 void append_error(std::string& out, std::string_view code, std::string_view message,
@@ -40,6 +40,7 @@ void SqlResponseWriter::begin_result_object() {
 
 void SqlResponseWriter::begin_result(std::span<const Field> fields) {
   begin_result_object();
+  in_result_ = true;
   fields_.assign(fields.begin(), fields.end());
   not_finite_.assign(fields.size(), false);
   out_.push_back('{');
@@ -69,6 +70,7 @@ void SqlResponseWriter::end_result(std::string_view as_user, std::optional<uint6
     out_.push_back(']');
   }
   out_.push_back('}');
+  in_result_ = false;
   complete_size_ = out_.size();
 }
 
@@ -84,23 +86,28 @@ void SqlResponseWriter::add_message_result(uint64_t row_count, std::string_view 
   complete_size_ = out_.size();
 }
 
-void SqlResponseWriter::finish(int64_t took_us, bool streamed) {
+void SqlResponseWriter::finish(int64_t took_us) {
   append_took(out_, took_us);
-  out_.append(streamed ? ",\"error\":null}" : "}");
+  out_.append(streamed_ ? R"(,"status":"success","error":null})" : "}");
 }
 
 void SqlResponseWriter::finish_error(const WireError& error, int64_t took_us, std::optional<std::string_view> details) {
-  KALAM_ASSERT(!taken_);
-  out_.resize(complete_size_);
-  out_.replace(0, kSuccessStart.size(), kErrorStart);
-  append_took(out_, took_us);
+  if (streamed_) {
+    if (in_result_) end_result({});
+    append_took(out_, took_us);
+    out_.append(R"(,"status":"error")");
+  } else {
+    out_.resize(complete_size_);
+    out_.replace(0, kSuccessStart.size(), kErrorStart);
+    append_took(out_, took_us);
+  }
   append_error(out_, error.code, error.message, details);
   out_.push_back('}');
 }
 
-std::string SqlResponseWriter::take() {
-  taken_ = true;
-  complete_size_ = 0;
+std::string SqlResponseWriter::take_part() {
+  if (!streamed_) out_.replace(0, kSuccessStart.size(), kStreamStart);
+  streamed_ = true;
   return std::exchange(out_, {});
 }
 

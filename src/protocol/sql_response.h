@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocol/cells.h"
@@ -51,20 +52,22 @@ class SqlResponseWriter {
   // The result of a statement that returns no rows.
   void add_message_result(uint64_t row_count, std::string_view message, std::string_view as_user);
 
-  // Ends a response of status "success". `streamed` adds the explicit "error":null that streamed responses end with.
-  void finish(int64_t took_us, bool streamed = false);
+  // Ends a response of status "success". One that was handed out in parts has its status, and "error":null, at the end.
+  void finish(int64_t took_us);
 
   // Turns the response into one of status "error" that keeps the results that are complete; a row set that was begun is
-  // dropped. `details`, the offending SQL, is for administrators only. Must not be called once take() was: what the
-  // client has by then says "success", so such a response can only be cut off.
+  // dropped, or ended where it is when a part of it has been handed out. `details`, the offending SQL, is for
+  // administrators only.
   void finish_error(const WireError& error, int64_t took_us, std::optional<std::string_view> details = std::nullopt);
 
   // Rows of the result that is being written.
   uint64_t rows_in_result() const { return rows_in_result_; }
-  // Bytes written since the last take().
+  // Bytes written since the last take_part().
   size_t size() const { return out_.size(); }
   // Hands over what is written so far, to be sent before what comes later.
-  std::string take();
+  std::string take_part();
+  // Hands over the finished response, or its last part.
+  std::string take() { return std::move(out_); }
 
  private:
   void begin_result_object();
@@ -75,7 +78,8 @@ class SqlResponseWriter {
   uint64_t rows_in_result_ = 0;
   size_t result_count_ = 0;
   size_t complete_size_ = 0;  // where the last complete result ends
-  bool taken_ = false;
+  bool in_result_ = false;
+  bool streamed_ = false;   // a part was handed out
 };
 
 // A response that is nothing but an error.

@@ -79,16 +79,31 @@ TEST(SqlResponse, PartsOfAStreamMakeOneDocument) {
   writer.begin_result(kFields);
   for (size_t part = 0; part < 100; ++part) {
     writer.add_rows(10, [](size_t, size_t column) { return cell(0, column); });
-    if (part % 7 == 0) body += writer.take();
+    if (part % 7 == 0) body += writer.take_part();
   }
   EXPECT_EQ(writer.rows_in_result(), 1000U);
   writer.end_result("a");
-  writer.finish(1, true);
+  writer.finish(1);
   body += writer.take();
-  EXPECT_TRUE(body.ends_with(R"json(["1","hi"]],"row_count":1000,"as_user":"a"}],"took":0.001,"error":null})json"));
+  EXPECT_TRUE(body.ends_with(R"json(["1","hi"]],"row_count":1000,"as_user":"a"}],"took":0.001,"status":"success","error":null})json"));
   const auto parsed = parse_json(body);
   ASSERT_TRUE(parsed);
   EXPECT_EQ((*parsed)["results"].at(0)["rows"].get_array().size(), 1000U);
+}
+
+TEST(SqlResponse, AStreamThatFailsSaysSoAtItsEnd) {
+  SqlResponseWriter writer;
+  writer.begin_result(kFields);
+  writer.add_rows(1, cell);
+  std::string body = writer.take_part();
+  writer.add_rows(1, cell);
+  writer.finish_error({"TIMEOUT", 408, "late"}, 0);
+  body += writer.take();
+  const auto parsed = parse_json(body);
+  ASSERT_TRUE(parsed) << body;
+  EXPECT_EQ((*parsed)["results"].at(0)["rows"].get_array().size(), 2U);
+  EXPECT_EQ(std::string_view((*parsed)["status"]), "error");
+  EXPECT_EQ(std::string_view((*parsed)["error"]["code"]), "TIMEOUT");
 }
 
 TEST(SqlResponse, ColumnsWithNotFiniteNumbersAreNamed) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/password.h"
 #include "catalog/catalog.h"
 #include "duck/engine.h"
 #include "jobs/job_manager.h"
@@ -34,8 +35,8 @@ struct QueryLimits {
   int64_t statement_timeout_ms = 30'000;
   uint64_t default_flush_rows = 10'000;
   uint64_t default_stream_ttl_seconds = 10;
-  uint32_t bcrypt_cost = 12;
-  bool allow_common_passwords = false;
+  unsigned bcrypt_cost = 12;
+  auth::PasswordPolicy passwords;
 };
 
 // What statements work with. References outlive every statement.

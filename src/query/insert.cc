@@ -168,6 +168,11 @@ Result<PreparedWrites> prepare_insert(const Services& services, const StatementC
   }
   KALAM_TRY(const model::TablePtr table, resolve_table(services, context, insert.table, Access::kWrite));
   KALAM_TRY(const auto columns, named_columns(*table, insert));
+  if (insert.default_values) {
+    InsertBuilder builder(services, context, table, {}, false);
+    KALAM_CHECK(builder.add_row([](size_t, const model::ColumnDefinition&) -> Result<model::Value> { return {}; }));
+    return builder.finish();
+  }
   if (!insert.rows.empty()) return prepare_insert_values(services, context, insert, table, columns);
 
   KALAM_TRY(const bool ignore, ignores_conflicts(*table, insert));

@@ -60,7 +60,9 @@ Result<model::Value> RowValues::of(const duck::Operand& operand, const model::Co
     case duck::Operand::Kind::kDefault:
       return default_of(column);
     case duck::Operand::Kind::kFunction:
-      return function(operand.function, column);
+      return function(operand.name, column);
+    case duck::Operand::Kind::kExcluded:
+      break;  // only in ON CONFLICT DO UPDATE, which is refused before
   }
   KALAM_ASSERT(false);
 }

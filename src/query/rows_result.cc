@@ -12,9 +12,9 @@ class RowsResult : public duck::QueryResult, duck::ResultBatch {
 
   const std::vector<duck::ResultColumn>& columns() const override { return columns_; }
   Result<const duck::ResultBatch*> next() override {
-    if (given_ || rows_.empty()) return nullptr;
+    if (given_ || rows_.empty()) return static_cast<const duck::ResultBatch*>(nullptr);
     given_ = true;
-    return this;
+    return static_cast<const duck::ResultBatch*>(this);
   }
   void cancel() override {}
   size_t row_count() const override { return rows_.size(); }
