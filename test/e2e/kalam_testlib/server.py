@@ -99,8 +99,8 @@ class Server:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self):
-        """Starts it and waits for its "listening" line. StartError if it ends instead."""
+    def launch(self):
+        """Writes the configuration and starts the process, without waiting."""
         assert self.process is None, "the server runs already"
         config_path = self.directory / "server.toml"
         config_path.write_text(self.config.text(self.data_path))
@@ -120,6 +120,10 @@ class Server:
             errors="replace",
             preexec_fn=self.preexec,
         )
+
+    def start(self):
+        """Starts it and waits for its "listening" line. StartError if it ends instead."""
+        self.launch()
         ready = threading.Event()
         threads = [
             threading.Thread(target=self.read_stdout, args=(self.process.stdout, ready), daemon=True),
@@ -181,6 +185,17 @@ class Server:
     def restart(self):
         self.stop()
         return self.start()
+
+    def start_and_kill(self, after_s):
+        """Starts it and kills it so much later, ready or not."""
+        self.launch()
+        try:
+            self.process.wait(after_s)
+        except subprocess.TimeoutExpired:
+            pass
+        self.process.kill()
+        self.process.communicate()
+        self.process = None
 
     def crash(self):
         self.kill()
