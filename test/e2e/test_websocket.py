@@ -64,7 +64,7 @@ def test_bad_token_in_header(server):
 def test_timeouts():
     with Server(ServerConfig(websocket={"auth_timeout_secs": 1, "client_timeout_secs": 1, "heartbeat_interval_secs": 1})) as server:
         silent = server.websocket()
-        quiet = server.websocket(server.root())
+        quiet = server.websocket(server.root(), keep_alive=False)
         assert silent.wait_closed() == (1008, "Authentication timeout")
         assert silent.messages == [{"type": "auth_error",
                                     "message": "Authentication timeout - no auth message received within 1 seconds"}]

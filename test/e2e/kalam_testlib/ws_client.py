@@ -33,11 +33,12 @@ class Frame:
 class WsClient:
     """One connection. `messages` holds every message in the order of arrival; reading it needs no lock."""
 
-    def __init__(self, host, port, token=None, query="", headers=None, wait_for_auth=True):
+    def __init__(self, host, port, token=None, query="", headers=None, wait_for_auth=True, keep_alive=True):
         self.changed = threading.Condition()
         self.messages = []
         self.frames = []
         self.closed = False
+        self.ended = threading.Event()
         self.pongs = 0
         self.partial = []
         self.send_lock = threading.Lock()
@@ -57,6 +58,8 @@ class WsClient:
         self.socket.settimeout(None)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
+        if keep_alive:
+            threading.Thread(target=self.keep_alive, daemon=True).start()
         if token is not None and wait_for_auth:
             self.wait_message(lambda message: message["type"] == "auth_success", "auth_success")
 
@@ -108,8 +111,16 @@ class WsClient:
                 self.partial = []
                 self.frames.append(frame)
                 self.messages.append(frame.message)
-        elif event.opcode is Opcode.PONG:
+        elif event.opcode is Opcode.PONG and bytes(event.data) != b"keep-alive":
             self.pongs += 1
+
+    def keep_alive(self):
+        """Pings, as real clients do: a connection that is silent for ten seconds is closed by the server."""
+        while not self.ended.wait(3):
+            try:
+                self.send_ping(b"keep-alive")
+            except Exception:  # Closed by now.
+                return
 
     def read(self):
         while not self.closed:
@@ -128,6 +139,7 @@ class WsClient:
 
     def abort(self):
         """Cuts the connection without a word."""
+        self.ended.set()
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
