@@ -25,14 +25,16 @@ namespace kalamdb::hot {
 
 // What kind of record it is; the first byte of its key. Stable.
 enum class RecordSpace : uint8_t {
-  kMeta = 1,         // "last_seq", "next_table_id", "server_id"
-  kNamespace = 2,    // name → NamespaceDefinition
-  kTable = 3,        // "ns.table" → TableDefinition
-  kManifest = 4,     // scope → manifest, see cold/manifest.h
-  kDeletions = 5,    // scope, segment → deletion vector
-  kUser = 6,         // user id → user record
-  kJob = 7,          // job id → job record
-  kSetting = 8,      // "jwt_secret" and the like
+  kMeta = 1,        // "last_seq", "next_table_id", "server_id"
+  kNamespace = 2,   // name → NamespaceDefinition
+  kTable = 3,       // "ns.table" → TableDefinition
+  kManifest = 4,    // scope → manifest, see cold/manifest.h
+  kDeletions = 5,   // scope, segment → deletion vector
+  kUser = 6,        // user id → user record
+  kJob = 7,         // job id → job record
+  kSetting = 8,     // "jwt_secret" and the like
+  kFilter = 9,      // scope, segment → Bloom filter of its keys
+  kDirectory = 10,  // table → where its segments lie, relative to the storage directory
 };
 
 // Everything as it was at one commit. Holds back RocksDB's garbage collection while it lives. Thread-safe.
@@ -54,14 +56,25 @@ struct StoredRow {
 class Batch {
  public:
   virtual ~Batch() = default;
-  // Writes the row's newest version. `replaced` is the version there was before (0: none), whose change-index entry goes.
+  // Writes the row's newest version. `replaced` is the version there was before (0: none), whose change-index entry
+  // goes.
   virtual void put_row(TableId table, const UserId& user, std::string_view key, Seq seq, bool deleted,
                        std::string_view row, Seq replaced) = 0;
   virtual void erase_row(TableId table, const UserId& user, std::string_view key, Seq seq) = 0;
   // Every row of a table, of all its users.
   virtual void erase_table(TableId table) = 0;
+  // What a flush removes, rows apart from their change-index entries: the rows with begin ≤ key < end, and the entries
+  // with first ≤ _seq ≤ last.
+  virtual void erase_rows(TableId table, const UserId& user, std::string_view begin, std::string_view end) = 0;
+  virtual void erase_changes(TableId table, const UserId& user, Seq first, Seq last) = 0;
   virtual void put_record(RecordSpace space, std::string_view key, std::string_view value) = 0;
   virtual void erase_record(RecordSpace space, std::string_view key) = 0;
+
+  // Takes back everything since the last mark(), which it uses up; release() keeps it and uses the mark up.
+  virtual void mark() = 0;
+  virtual void roll_back() = 0;
+  virtual void release() = 0;
+  virtual size_t size_bytes() const = 0;
 };
 
 enum class Sync : uint8_t { kNo, kYes };
@@ -90,19 +103,23 @@ class Store {
   // Rows, tombstones included, with after < _seq, in `_seq` order.
   virtual std::unique_ptr<model::RowCursor> scan_changes(TableId table, const UserId& user, Seq after,
                                                          const SnapshotPtr& snapshot) const = 0;
+  // About how many rows of a table, or of one user in it, there are, tombstones included. Cheap.
+  virtual uint64_t estimate_rows(TableId table, const UserId* user) const = 0;
   // The users that have rows in a table.
   virtual Result<std::vector<UserId>> users(TableId table, const SnapshotPtr& snapshot) const = 0;
 
   virtual Result<std::optional<std::string>> get_record(RecordSpace space, std::string_view key,
                                                         const SnapshotPtr& snapshot) const = 0;
   // Calls `visit` for each record whose key starts with `prefix`, in key order, until it returns false.
-  virtual Result<> scan_records(RecordSpace space, std::string_view prefix, const SnapshotPtr& snapshot,
-                                const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
+  virtual Result<> scan_records(
+      RecordSpace space, std::string_view prefix, const SnapshotPtr& snapshot,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
 
   virtual std::unique_ptr<Batch> new_batch() const = 0;
-  // The commit log's append: writes all of `batch` atomically and makes `last_seq` the newest commit. With Sync::kYes it
-  // returns only once the bytes are on the disk. After a failed sync every further write fails with kUnavailable:
-  // what reached the disk is unknown until the log is read again at the next start.
+  // The commit log's append: writes all of `batch` atomically and makes `last_seq` the newest commit. With Sync::kYes
+  // it returns only once the bytes are on the disk. After a failed sync every further write fails with kUnavailable:
+  // what reached the disk is unknown until the log is read again at the next start. kIo: the disk is full; nothing was
+  // written, and a later write may succeed.
   virtual Result<> write(Batch& batch, Seq last_seq, Sync sync) = 0;
   // The newest commit that was ever written.
   virtual Seq last_seq() const = 0;

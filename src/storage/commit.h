@@ -55,11 +55,14 @@ struct SegmentsRead {
   uint64_t segments_version = 0;
 };
 
+class SegmentsChange;  // storage/segments_change.h
+
 struct CommitRequest {
   std::vector<RowWrite> rows;
   std::vector<RecordWrite> records;
   std::vector<SegmentsRead> segments_read;
-  // Tables that this commit creates, alters or drops: writes based on another schema version are kConflict from then on.
+  // Tables that this commit creates, alters or drops: writes based on another schema version are kConflict from then
+  // on.
   struct TableChange {
     TableId table;
     uint32_t schema_version = 0;  // 0: dropped
@@ -67,6 +70,8 @@ struct CommitRequest {
   std::vector<TableChange> table_changes;
   // Tables whose hot rows all go (DROP TABLE, TRUNCATE).
   std::vector<TableId> erase_tables;
+  // A flush or the removal of segments, which src/storage itself asks for.
+  std::shared_ptr<SegmentsChange> segments_change;
 };
 
 enum class ChangeKind : uint8_t { kInsert, kUpdate, kDelete };
@@ -83,6 +88,7 @@ struct RowChange {
 };
 
 // What a commit did, in the order in which it did it. Row changes have ascending `seq`; the last one's is `commit_seq`.
+// A commit that changed nothing has the `commit_seq` of the one before it.
 struct ChangeSet {
   Seq commit_seq = 0;
   std::vector<RowChange> rows;

@@ -24,8 +24,8 @@ class Committer {
  public:
   virtual ~Committer() = default;
   // Queues a commit; `done` is called on the committer's thread, before the change is published, and must be quick.
-  // Errors: kConflict (something read has changed: run again), kAlreadyExists (a primary key is taken), kUnavailable (the
-  // log failed or the server stops), kIo (disk full; nothing was written, later commits may succeed).
+  // Errors: kConflict (something read has changed: run again), kAlreadyExists (a primary key is taken), kUnavailable
+  // (the log failed or the server stops), kIo (disk full; nothing was written, later commits may succeed).
   virtual void submit(CommitRequest request, CommitCallback done) = 0;
   // The same, waiting for it. Not on an IO thread.
   virtual Result<ChangeSetPtr> commit(CommitRequest request) = 0;

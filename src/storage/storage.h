@@ -46,9 +46,10 @@ struct TableStats {
 // Thread-safe. Owns the hot store and the committer.
 class Storage {
  public:
-  // Opens or creates the database in options.data_directory: locks it, opens the hot store, collects segment files that no
-  // manifest names, starts the committer. `engine` must outlive it and have <data_directory>/storage among its storage
-  // directories. Errors: kIo with a one-line reason (in use by another process, not writable, disk full), kCorruption.
+  // Opens or creates the database in options.data_directory: locks it, opens the hot store, collects segment files that
+  // no manifest names, starts the committer. `engine` must outlive it and have <data_directory>/storage among its
+  // storage directories. Errors: kIo with a one-line reason (in use by another process, not writable, disk full),
+  // kCorruption.
   static Result<std::unique_ptr<Storage>> open(StorageOptions options, platform::FileSystem& files,
                                                platform::Clock& clock, duck::Engine& engine);
   virtual ~Storage() = default;

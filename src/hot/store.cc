@@ -1,0 +1,245 @@
+#include "hot/store.h"
+
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "hot/keys.h"
+#include "hot/rocks.h"
+
+namespace kalamdb::hot {
+namespace {
+
+constexpr std::string_view kLastSeqKey = "last_seq";
+
+// For estimates where RocksDB only knows bytes: a typical row with its key, compressed.
+constexpr uint64_t kTypicalRowBytes = 100;
+
+// A full disk that shows while appending left nothing behind that counts; one that shows while syncing, or any other
+// failure, leaves open what reached the disk.
+bool is_disk_full_before_sync(const rocksdb::Status& status) {
+  return status.IsNoSpace() && status.ToString().find("sync") == std::string::npos;
+}
+
+class RocksStore final : public Store {
+ public:
+  ~RocksStore() override {
+    cached_snapshot_.reset();
+    if (db_ == nullptr) return;
+    // A start after a clean stop has no log to read.
+    if (!failed_) {
+      rocksdb::FlushOptions flush;
+      if (const auto status = db_->Flush(flush, families_); !status.ok()) {
+        log::warn("hot store: not flushed while closing: {}", status.ToString());
+      }
+    }
+    for (auto* family : families_) db_->DestroyColumnFamilyHandle(family);
+    if (const auto status = db_->Close(); !status.ok()) log::warn("hot store: closing: {}", status.ToString());
+  }
+
+  Result<> open(const std::string& directory, const StoreOptions& options, rocksdb::Env* env) {
+    const rocksdb::Options database = database_options(options, env);
+    rocksdb::DB* db = nullptr;
+    const auto status = rocksdb::DB::Open(database, directory, column_families(options, database), &families_, &db);
+    db_.reset(db);
+    if (!status.ok()) {
+      const std::string text = status.ToString();
+      if (status.IsIOError() && text.find("lock") != std::string::npos) {
+        return fail(ErrorCode::kIo, "The database in " + directory + " is in use by another process");
+      }
+      return fail(to_error(status, "Opening the database in " + directory));
+    }
+    KALAM_TRY(const Seq seq, stored_seq(nullptr));
+    last_seq_ = seq;
+    return {};
+  }
+
+  SnapshotPtr snapshot() const override {
+    // Readers between two commits share one snapshot: taking one needs RocksDB's own mutex.
+    const std::lock_guard lock(snapshot_mutex_);
+    if (auto shared = cached_snapshot_.lock(); shared && shared->seq() == last_seq_.load(std::memory_order_acquire)) {
+      return shared;
+    }
+    const rocksdb::Snapshot* taken = db_->GetSnapshot();
+    auto seq = stored_seq(taken);
+    // The record was read at the start, so that it cannot be missing or damaged now but in RocksDB's cache of blocks,
+    // whose errors come up in every other read as well; the last published commit is then the right answer.
+    auto made = std::make_shared<const RocksSnapshot>(*db_, taken, seq ? *seq : last_seq_.load());
+    cached_snapshot_ = made;
+    return made;
+  }
+
+  Result<std::optional<StoredRow>> get(TableId table, const UserId& user, std::string_view key,
+                                       const SnapshotPtr& snapshot) const override {
+    rocksdb::PinnableSlice value;
+    const auto status = db_->Get(read_options(snapshot), families_[kRows], row_key(table, user, key), &value);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return fail(to_error(status, "Reading a row"));
+    KALAM_TRY(const StoredRowView stored, read_row(bytes(value)));
+    return StoredRow{stored.seq, stored.deleted, std::string(stored.row)};
+  }
+
+  std::unique_ptr<model::RowCursor> scan(TableId table, const UserId& user, std::string_view begin,
+                                         std::string_view end, bool with_tombstones,
+                                         const SnapshotPtr& at) const override {
+    return scan_rows(*db_, families_, scope_prefix(table, user), begin, end, with_tombstones, at ? at : snapshot());
+  }
+
+  std::unique_ptr<model::RowCursor> scan_changes(TableId table, const UserId& user, Seq after,
+                                                 const SnapshotPtr& at) const override {
+    return scan_change_index(*db_, families_, scope_prefix(table, user), after, at ? at : snapshot());
+  }
+
+  uint64_t estimate_rows(TableId table, const UserId* user) const override {
+    const std::string begin = user != nullptr ? scope_prefix(table, *user) : table_prefix(table);
+    const std::string end = prefix_end(begin);
+    const rocksdb::Range range(begin, end);
+    uint64_t rows = 0;
+    uint64_t memtable_bytes = 0;
+    db_->GetApproximateMemTableStats(families_[kRows], range, &rows, &memtable_bytes);
+    uint64_t file_bytes = 0;
+    if (!db_->GetApproximateSizes(families_[kRows], &range, 1, &file_bytes).ok()) return rows;
+    return rows + file_bytes / kTypicalRowBytes;
+  }
+
+  Result<std::vector<UserId>> users(TableId table, const SnapshotPtr& snapshot) const override {
+    std::vector<UserId> users;
+    const std::string begin = table_prefix(table);
+    const std::string end = prefix_end(begin);
+    const rocksdb::Slice end_slice(end);
+    rocksdb::ReadOptions options = read_options(snapshot);
+    options.total_order_seek = true;  // goes from one scope to the next
+    options.iterate_upper_bound = &end_slice;
+    const std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator(options, families_[kRows]));
+    for (rows->Seek(begin); rows->Valid();) {
+      const auto user = scope_user(bytes(rows->key()));
+      if (!user) return fail(ErrorCode::kCorruption, "A row key has no user");
+      users.push_back(*user);
+      rows->Seek(prefix_end(scope_prefix(table, *user)));
+    }
+    if (!rows->status().ok()) return fail(to_error(rows->status(), "Reading the users of a table"));
+    return users;
+  }
+
+  Result<std::optional<std::string>> get_record(RecordSpace space, std::string_view key,
+                                                const SnapshotPtr& snapshot) const override {
+    std::string value;
+    const auto status = db_->Get(read_options(snapshot), families_[kRecords], record_key(space, key), &value);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return fail(to_error(status, "Reading a record"));
+    return value;
+  }
+
+  Result<> scan_records(RecordSpace space, std::string_view prefix, const SnapshotPtr& snapshot,
+                        const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    const std::string begin = record_key(space, prefix);
+    const std::string end = prefix_end(begin);
+    const rocksdb::Slice end_slice(end);
+    rocksdb::ReadOptions options = read_options(snapshot);
+    options.iterate_upper_bound = &end_slice;
+    const std::unique_ptr<rocksdb::Iterator> records(db_->NewIterator(options, families_[kRecords]));
+    for (records->Seek(begin); records->Valid(); records->Next()) {
+      if (!visit(bytes(records->key()).substr(1), bytes(records->value()))) return {};
+    }
+    if (!records->status().ok()) return fail(to_error(records->status(), "Reading records"));
+    return {};
+  }
+
+  std::unique_ptr<Batch> new_batch() const override { return new_rocks_batch(families_); }
+
+  Result<> write(Batch& batch, Seq last_seq, Sync sync) override {
+    if (failed_) return fail(ErrorCode::kUnavailable, failure_);
+    KALAM_ASSERT(last_seq > last_seq_);
+    // RocksDB gives up the log in which the failed record may be half-written and starts a new one, now or, where its
+    // own recovery is already waiting for space, when there is some; until then writes fail as before.
+    if (disk_full_) {
+      if (const auto resumed = db_->Resume(); !resumed.ok() && !resumed.IsBusy()) return fail(disk_full(resumed));
+    }
+    std::string stored;
+    append_big_endian<uint64_t>(stored, static_cast<uint64_t>(last_seq));
+    batch.put_record(RecordSpace::kMeta, kLastSeqKey, stored);
+    rocksdb::WriteOptions options;
+    options.sync = sync == Sync::kYes;
+    const auto status = db_->Write(options, &rocks_batch(batch));
+    if (status.ok()) {
+      if (std::exchange(disk_full_, false)) log::info("hot store: there is space again, writes are accepted");
+      last_seq_.store(last_seq, std::memory_order_release);
+      return {};
+    }
+    if (is_disk_full_before_sync(status)) {
+      disk_full_ = true;
+      return fail(disk_full(status));
+    }
+    failure_ = "The commit log failed (" + status.ToString() + "); restart the server to recover from it";
+    failed_ = true;
+    log::error("hot store: no more writes are accepted: {}", failure_);
+    return fail(ErrorCode::kUnavailable, failure_);
+  }
+
+  Seq last_seq() const override { return last_seq_.load(std::memory_order_acquire); }
+
+ private:
+  static Error disk_full(const rocksdb::Status& status) {
+    return Error(ErrorCode::kIo, "The disk is full; nothing was written (" + status.ToString() + ")");
+  }
+
+  Result<Seq> stored_seq(const rocksdb::Snapshot* snapshot) const {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot;
+    rocksdb::PinnableSlice value;
+    const auto status = db_->Get(options, families_[kRecords], record_key(RecordSpace::kMeta, kLastSeqKey), &value);
+    if (status.IsNotFound()) return Seq{0};
+    if (!status.ok()) return fail(to_error(status, "Reading the position of the last commit"));
+    if (value.size() != sizeof(Seq)) return fail(ErrorCode::kCorruption, "The position of the last commit is damaged");
+    return static_cast<Seq>(read_big_endian<uint64_t>(value.data()));
+  }
+
+  std::unique_ptr<rocksdb::DB> db_;
+  Families families_;
+  std::atomic<Seq> last_seq_{0};
+  mutable std::mutex snapshot_mutex_;
+  mutable std::weak_ptr<const RocksSnapshot> cached_snapshot_;
+  // Of the writing thread.
+  bool disk_full_ = false;
+  bool failed_ = false;
+  std::string failure_;
+};
+
+}  // namespace
+
+Error to_error(const rocksdb::Status& status, std::string_view doing) {
+  const ErrorCode code = status.IsCorruption()                      ? ErrorCode::kCorruption
+                         : status.IsIOError() || status.IsNoSpace() ? ErrorCode::kIo
+                                                                    : ErrorCode::kInternal;
+  return Error(code, std::string(doing) + " failed: " + status.ToString());
+}
+
+Result<StoredRowView> read_row(std::string_view value) {
+  if (value.size() < kRowHeaderBytes) return fail(ErrorCode::kCorruption, "A stored row is shorter than its header");
+  return StoredRowView{read_little_endian<int64_t>(value.data()), (value[8] & kDeletedFlag) != 0,
+                       value.substr(kRowHeaderBytes)};
+}
+
+rocksdb::ReadOptions read_options(const SnapshotPtr& snapshot) {
+  rocksdb::ReadOptions options;
+  if (snapshot != nullptr) options.snapshot = static_cast<const RocksSnapshot&>(*snapshot).rocks();
+  return options;
+}
+
+Result<std::unique_ptr<Store>> open_store(const std::string& directory, const StoreOptions& options,
+                                          rocksdb::Env* env) {
+  auto store = std::make_unique<RocksStore>();
+  KALAM_CHECK(store->open(directory, options, env));
+  return store;
+}
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& directory, const StoreOptions& options) {
+  return open_store(directory, options, rocksdb::Env::Default());
+}
+
+}  // namespace kalamdb::hot

@@ -1,0 +1,149 @@
+#include "storage/committer_thread.h"
+
+#include <future>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace kalamdb::storage {
+namespace {
+
+// Bounds on one group, so that its first commit does not wait long for its last. A larger single commit goes alone.
+constexpr size_t kMaxGroupBytes = 4 << 20;
+constexpr size_t kMaxGroupCommits = 4096;
+
+std::unexpected<Error> stopped() { return fail(ErrorCode::kUnavailable, "The server is shutting down"); }
+
+}  // namespace
+
+Result<std::unique_ptr<CommitterThread>> CommitterThread::start(hot::Store& store, SegmentCache& segments,
+                                                                const platform::Clock& clock, Durability durability,
+                                                                uint16_t node_number) {
+  std::unique_ptr<CommitterThread> committer(new CommitterThread(store, segments, clock, durability, node_number));
+  KALAM_CHECK(committer->load_schemas());
+  committer->thread_ = std::thread([raw = committer.get()] { raw->run(); });
+  return committer;
+}
+
+CommitterThread::CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock,
+                                 Durability durability, uint16_t node_number)
+    : store_(store),
+      segments_(segments),
+      clock_(clock),
+      durability_(durability),
+      seqs_(clock, node_number, store.last_seq()) {}
+
+Result<> CommitterThread::load_schemas() {
+  Result<> outcome;
+  KALAM_CHECK(store_.scan_records(hot::RecordSpace::kTable, "", nullptr, [&](std::string_view, std::string_view json) {
+    auto table = model::decode_table(json);
+    if (!table) {
+      outcome = fail(std::move(table).error());
+      return false;
+    }
+    schemas_.emplace(table->id, table->schema_version);
+    return true;
+  }));
+  return outcome;
+}
+
+void CommitterThread::add_listener(ChangeListener listener) { listeners_.push_back(std::move(listener)); }
+
+void CommitterThread::submit(CommitRequest request, CommitCallback done) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) {
+      queue_.push_back({std::move(request), std::move(done)});
+      wake = std::exchange(waiting_, false);
+    }
+  }
+  if (done) {  // not queued
+    done(stopped());
+  } else if (wake) {
+    queued_.notify_one();
+  }
+}
+
+Result<ChangeSetPtr> CommitterThread::commit(CommitRequest request) {
+  KALAM_ASSERT(std::this_thread::get_id() != thread_.get_id());  // it would wait for itself
+  auto answer = std::make_shared<std::promise<Result<ChangeSetPtr>>>();
+  auto outcome = answer->get_future();
+  submit(std::move(request), [answer](Result<ChangeSetPtr> result) { answer->set_value(std::move(result)); });
+  return outcome.get();
+}
+
+void CommitterThread::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  queued_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool CommitterThread::take_queued() {
+  std::unique_lock lock(mutex_);
+  if (pending_.empty()) {
+    while (queue_.empty() && !stopping_) {
+      waiting_ = true;
+      queued_.wait(lock);
+    }
+    waiting_ = false;
+  }
+  for (Queued& queued : queue_) pending_.push_back(std::move(queued));
+  queue_.clear();
+  return !pending_.empty();
+}
+
+void CommitterThread::run() {
+  while (take_queued()) commit_group();
+}
+
+void CommitterThread::commit_group() {
+  CommitGroup group({store_, segments_, clock_, seqs_, schemas_});
+  std::vector<Outcome> outcomes;
+  bool alone = false;
+  while (!pending_.empty() && !alone && outcomes.size() < kMaxGroupCommits && group.size_bytes() < kMaxGroupBytes) {
+    alone = goes_alone(pending_.front().request);
+    if (alone && !outcomes.empty()) break;
+    Queued queued = std::move(pending_.front());
+    pending_.pop_front();
+    const Seq before = group.last_seq();
+    auto added = group.add(std::move(queued.request));
+    const bool changed = added && group.last_seq() != before;
+    outcomes.push_back({std::move(queued.done), std::move(added), changed});
+  }
+  if (group.has_writes()) {
+    const bool sync = durability_ == Durability::kFsync && group.needs_sync();
+    if (auto written = group.write(sync ? hot::Sync::kYes : hot::Sync::kNo); !written) {
+      // What failed may have failed because of something that is not there after all.
+      for (Outcome& outcome : outcomes) outcome.result = fail(written.error());
+    }
+  }
+  publish(outcomes);
+}
+
+void CommitterThread::publish(std::vector<Outcome>& outcomes) {
+  for (const Outcome& outcome : outcomes) {
+    if (!outcome.result) continue;
+    for (const auto& change : (*outcome.result)->table_changes) {
+      if (change.schema_version == 0) {
+        schemas_.erase(change.table);
+      } else {
+        schemas_.insert_or_assign(change.table, change.schema_version);
+      }
+    }
+  }
+  std::vector<ChangeSetPtr> changes;
+  changes.reserve(outcomes.size());
+  for (Outcome& outcome : outcomes) {
+    if (outcome.result && outcome.changed) changes.push_back(*outcome.result);
+    outcome.done(std::move(outcome.result));
+  }
+  for (const ChangeSetPtr& change : changes) {
+    for (const ChangeListener& listener : listeners_) listener(change);
+  }
+}
+
+}  // namespace kalamdb::storage

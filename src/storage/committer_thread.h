@@ -1,0 +1,76 @@
+// The committer as a thread of its own beside the hot store.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "platform/clock.h"
+#include "platform/id_generator.h"
+#include "storage/commit_group.h"
+#include "storage/committer.h"
+
+namespace kalamdb::storage {
+
+class CommitterThread final : public Committer {
+ public:
+  // Reads the live tables from the hot store and starts the thread. The references must outlive it.
+  // Errors: kCorruption, kIo.
+  static Result<std::unique_ptr<CommitterThread>> start(hot::Store& store, SegmentCache& segments,
+                                                        const platform::Clock& clock, Durability durability,
+                                                        uint16_t node_number);
+  ~CommitterThread() override { stop(); }
+
+  void submit(CommitRequest request, CommitCallback done) override;
+  Result<ChangeSetPtr> commit(CommitRequest request) override;
+
+  // Before the first commit.
+  void add_listener(ChangeListener listener);
+  // After what has queued. Later commits fail with kUnavailable. May be called again.
+  void stop();
+
+ private:
+  struct Queued {
+    CommitRequest request;
+    CommitCallback done;
+  };
+  struct Outcome {
+    CommitCallback done;
+    Result<ChangeSetPtr> result;
+    bool changed = false;
+  };
+
+  CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock, Durability durability,
+                  uint16_t node_number);
+  Result<> load_schemas();
+  void run();
+  // Moves what has queued to `pending_`; waits while there is nothing. False when stopped with nothing left.
+  bool take_queued();
+  void commit_group();
+  void publish(std::vector<Outcome>& outcomes);
+
+  hot::Store& store_;
+  SegmentCache& segments_;
+  const platform::Clock& clock_;
+  const Durability durability_;
+  platform::SnowflakeGenerator seqs_;
+  std::vector<ChangeListener> listeners_;
+
+  std::mutex mutex_;
+  std::condition_variable queued_;
+  std::vector<Queued> queue_;
+  bool waiting_ = false;
+  bool stopping_ = false;
+
+  // Of the thread.
+  std::deque<Queued> pending_;
+  SchemaVersions schemas_;
+
+  std::thread thread_;
+};
+
+}  // namespace kalamdb::storage

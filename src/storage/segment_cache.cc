@@ -1,0 +1,103 @@
+#include "storage/segment_cache.h"
+
+#include "base/bytes.h"
+#include "cold/deletion_vector.h"
+
+namespace kalamdb::storage {
+
+using hot::RecordSpace;
+
+namespace {
+
+std::string versioned(const std::string& key, uint64_t version) {
+  std::string out = key;
+  append_big_endian(out, version);
+  return out;
+}
+
+// Cache entries cost at least what their bookkeeping does.
+constexpr size_t kEntryBytes = 200;
+
+}  // namespace
+
+std::string segment_record_key(const std::string& scope, uint64_t segment_id) { return versioned(scope, segment_id); }
+
+Result<uint64_t> SegmentCache::segments_version(const std::string& scope, const hot::SnapshotPtr& snapshot) {
+  KALAM_TRY(const auto record, store_.get_record(RecordSpace::kManifest, scope, snapshot));
+  if (!record) return 0;
+  KALAM_TRY(const auto versions, cold::manifest_versions(*record));
+  return versions.segments_version;
+}
+
+Result<cold::ManifestPtr> SegmentCache::manifest(const std::string& scope, const hot::SnapshotPtr& snapshot) {
+  KALAM_TRY(const auto record, store_.get_record(RecordSpace::kManifest, scope, snapshot));
+  if (!record) return nullptr;
+  KALAM_TRY(const auto versions, cold::manifest_versions(*record));
+  std::string key = versioned(scope, versions.version);
+  if (auto cached = manifests_.get(key)) return cached;
+  KALAM_TRY(auto decoded, cold::decode_manifest(*record));
+  auto manifest = std::make_shared<const cold::Manifest>(std::move(decoded));
+  manifests_.put(std::move(key), manifest, kEntryBytes + 2 * record->size());
+  return manifest;
+}
+
+Result<DeletionsPtr> SegmentCache::decode_deletions(const std::string& record_key, std::string_view record) {
+  KALAM_TRY(const Seq version, cold::deletions_version(record));
+  std::string key = versioned(record_key, static_cast<uint64_t>(version));
+  if (auto cached = deletions_.get(key)) return cached;
+  KALAM_TRY(auto decoded, cold::decode_deletions(record));
+  auto deletions = std::make_shared<const PositionSet>(std::move(decoded));
+  deletions_.put(std::move(key), deletions, kEntryBytes + record.size());
+  return deletions;
+}
+
+void SegmentCache::put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions) {
+  // A position takes two bytes in the common container of a Roaring bitmap, up to a full container's 8 KiB.
+  const size_t cost = kEntryBytes + 2 * deletions->size();
+  deletions_.put(versioned(record_key, static_cast<uint64_t>(version)), std::move(deletions), cost);
+}
+
+Result<DeletionsPtr> SegmentCache::deletions(const std::string& scope, uint64_t segment_id,
+                                             const hot::SnapshotPtr& snapshot) {
+  const std::string key = segment_record_key(scope, segment_id);
+  KALAM_TRY(const auto record, store_.get_record(RecordSpace::kDeletions, key, snapshot));
+  if (!record) return nullptr;
+  return decode_deletions(key, *record);
+}
+
+Result<std::vector<DeletionsPtr>> SegmentCache::all_deletions(const std::string& scope, const cold::Manifest& manifest,
+                                                              const hot::SnapshotPtr& snapshot) {
+  std::vector<DeletionsPtr> all(manifest.segments.size());
+  Result<> outcome;
+  KALAM_CHECK(
+      store_.scan_records(RecordSpace::kDeletions, scope, snapshot, [&](std::string_view key, std::string_view record) {
+        if (key.size() != scope.size() + sizeof(uint64_t)) {
+          outcome = fail(ErrorCode::kCorruption, "The key of a deletion vector has a wrong length");
+          return false;
+        }
+        const auto* segment = manifest.find(read_big_endian<uint64_t>(key.data() + scope.size()));
+        if (segment == nullptr) return true;
+        auto decoded = decode_deletions(std::string(key), record);
+        if (!decoded) {
+          outcome = fail(std::move(decoded).error());
+          return false;
+        }
+        all[segment - manifest.segments.data()] = *std::move(decoded);
+        return true;
+      }));
+  KALAM_CHECK(outcome);
+  return all;
+}
+
+Result<std::shared_ptr<const cold::BloomFilter>> SegmentCache::filter(const std::string& scope, uint64_t segment_id) {
+  std::string key = segment_record_key(scope, segment_id);
+  if (auto cached = filters_.get(key)) return cached;
+  KALAM_TRY(auto record, store_.get_record(RecordSpace::kFilter, key, nullptr));
+  if (!record) return nullptr;
+  KALAM_TRY(auto decoded, cold::BloomFilter::decode(*std::move(record)));
+  auto filter = std::make_shared<const cold::BloomFilter>(std::move(decoded));
+  filters_.put(std::move(key), filter, kEntryBytes + filter->record().size());
+  return filter;
+}
+
+}  // namespace kalamdb::storage

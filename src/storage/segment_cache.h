@@ -1,0 +1,50 @@
+// Manifests, deletion vectors and Bloom filters as they are at a snapshot, read from the hot store and kept decoded.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cold/bloom.h"
+#include "cold/manifest.h"
+#include "hot/store.h"
+#include "storage/lru_cache.h"
+
+namespace kalamdb::storage {
+
+using DeletionsPtr = std::shared_ptr<const PositionSet>;
+
+// Keys of the records of one scope (see hot/keys.h) and of one segment in it.
+std::string segment_record_key(const std::string& scope, uint64_t segment_id);
+
+// Thread-safe. `snapshot` nullptr reads the newest state. Errors: kCorruption, kIo.
+class SegmentCache {
+ public:
+  explicit SegmentCache(const hot::Store& store) : store_(store) {}
+
+  // 0 for a scope without segments.
+  Result<uint64_t> segments_version(const std::string& scope, const hot::SnapshotPtr& snapshot);
+  // nullptr for a scope without segments.
+  Result<cold::ManifestPtr> manifest(const std::string& scope, const hot::SnapshotPtr& snapshot);
+  // nullptr for a segment without deletions.
+  Result<DeletionsPtr> deletions(const std::string& scope, uint64_t segment_id, const hot::SnapshotPtr& snapshot);
+  // The deletion vectors of all segments of `manifest`, in their order.
+  Result<std::vector<DeletionsPtr>> all_deletions(const std::string& scope, const cold::Manifest& manifest,
+                                                  const hot::SnapshotPtr& snapshot);
+  // nullptr for a segment without one.
+  Result<std::shared_ptr<const cold::BloomFilter>> filter(const std::string& scope, uint64_t segment_id);
+
+  // What the committer has just written, so that nobody needs to decode it.
+  void put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions);
+
+ private:
+  Result<DeletionsPtr> decode_deletions(const std::string& record_key, std::string_view record);
+
+  const hot::Store& store_;
+  // By scope or segment and version; costs are in bytes.
+  LruCache<cold::Manifest> manifests_{32 << 20};
+  LruCache<PositionSet> deletions_{64 << 20};
+  LruCache<cold::BloomFilter> filters_{64 << 20};
+};
+
+}  // namespace kalamdb::storage

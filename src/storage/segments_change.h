@@ -1,0 +1,21 @@
+// A change of segments as the committer sees it: prepared on another thread, finished and written on the committer's.
+#pragma once
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "hot/store.h"
+
+namespace kalamdb::storage {
+
+class SegmentsChange {
+ public:
+  virtual ~SegmentsChange() = default;
+  // The schema that it was prepared with, which must still be the table's; nullopt: any, and a dropped table too.
+  virtual std::optional<uint32_t> schema_version() const = 0;
+  virtual TableId table() const = 0;
+  // Called on the committer's thread, alone in its batch, with nothing else writing: checks that what it was prepared
+  // from still holds (else kConflict) and adds its writes to `batch`. Must be quick.
+  virtual Result<> apply(const hot::Store& store, hot::Batch& batch) = 0;
+};
+
+}  // namespace kalamdb::storage
