@@ -86,11 +86,24 @@ def parse(text):
 def check(record, has_results):
     words = record.words
     if record.kind == "statement":
-        good = words and record.sql and not has_results and (
-            words == ["ok"] or words[0] == "error" or (words[0] == "count" and len(words) == 2 and words[1].isdigit()))
+        good = (
+            words
+            and record.sql
+            and not has_results
+            and (
+                words == ["ok"]
+                or words[0] == "error"
+                or (words[0] == "count" and len(words) == 2 and words[1].isdigit())
+            )
+        )
     elif record.kind == "query":
-        good = (words and record.sql and has_results and re.fullmatch("[TIRB]+", words[0]) and
-                words[1:] in ([], ["nosort"], ["rowsort"]))
+        good = (
+            words
+            and record.sql
+            and has_results
+            and re.fullmatch("[TIRB]+", words[0])
+            and words[1:] in ([], ["nosort"], ["rowsort"])
+        )
     elif record.kind == "user":
         good = len(words) in (1, 2)
     else:
@@ -170,8 +183,10 @@ class FileRun:
                 raise Failure("succeeded, but an error was expected")
             pattern = " ".join(record.words[1:])
             if response.status >= 500 or not re.search(pattern, f"{response.code}: {response.message}"):
-                raise Failure(f"expected an error like /{pattern}/ but got HTTP {response.status} "
-                              f"{response.code}: {response.message}")
+                raise Failure(
+                    f"expected an error like /{pattern}/ but got HTTP {response.status} "
+                    f"{response.code}: {response.message}"
+                )
             return
         if not response.ok:
             raise Failure(f"HTTP {response.status} {response.code}: {response.message}")
@@ -198,7 +213,8 @@ class FileRun:
             actual.sort()
             expected.sort()
         same = len(actual) == len(expected) and all(
-            len(a) == len(e) and all(map(same_cell, types, e, a)) for a, e in zip(actual, expected))
+            len(a) == len(e) and all(map(same_cell, types, e, a)) for a, e in zip(actual, expected)
+        )
         if not same:
             text = "\n".join("\t".join(row) for row in actual)
             wanted = "\n".join("\t".join(row) for row in expected)

@@ -38,3 +38,16 @@ def ns(request, root):
     name = re.sub(r"\W+", "_", request.node.name.lower())[:40].strip("_") + f"_{next(_numbers)}"
     root.run(f"CREATE NAMESPACE {name}")
     return name
+
+
+@pytest.fixture
+def table(root, ns):
+    """A SHARED table that everyone may read."""
+    root.run(f"CREATE SHARED TABLE {ns}.t (id INT PRIMARY KEY, v TEXT, n INT) WITH (ACCESS_LEVEL = 'PUBLIC')")
+    return f"{ns}.t"
+
+
+@pytest.fixture
+def ws(server, root):
+    with server.websocket(root) as socket:
+        yield socket

@@ -22,7 +22,10 @@ SELECT = ", ".join(activity.COLUMNS)
 def checksums(rows):
     """A checksum of each column over all rows, whatever their order."""
     rows = sorted(rows)
-    return [hashlib.sha256(json.dumps([row[at] for row in rows]).encode()).hexdigest() for at in range(len(activity.COLUMNS))]
+    return [
+        hashlib.sha256(json.dumps([row[at] for row in rows]).encode()).hexdigest()
+        for at in range(len(activity.COLUMNS))
+    ]
 
 
 def chunks(items, size):
@@ -59,8 +62,12 @@ class Story:
             for event in chunk:
                 of_member[event["member"]].append(event)
             for members in chunks(list(of_member.items()), 100):
-                client.run("; ".join(f"EXECUTE AS USER '{member}' (INSERT INTO activity.inbox VALUES {activity.values(events)})"
-                                     for member, events in members))
+                client.run(
+                    "; ".join(
+                        f"EXECUTE AS USER '{member}' (INSERT INTO activity.inbox VALUES {activity.values(events)})"
+                        for member, events in members
+                    )
+                )
             for member, events in of_member.items():
                 self.inbox[member].update((event["event_id"], activity.stored(event)) for event in events)
 
@@ -69,12 +76,23 @@ class Story:
         found = [tuple(row) for row in self.root.rows(f"SELECT {SELECT} FROM activity.events")]
         assert len(found) == len(self.events)
         assert checksums(found) == checksums(self.events.values())
-        rows = self.root.rows("SELECT COUNT(*), COUNT(DISTINCT event_id), COUNT(DISTINCT member), COUNT(DISTINCT channel), "
-                              "SUM(files_changed), SUM(LENGTH(body)), MIN(sent_at), MAX(sent_at) FROM activity.events")
+        rows = self.root.rows(
+            "SELECT COUNT(*), COUNT(DISTINCT event_id), COUNT(DISTINCT member), COUNT(DISTINCT channel), "
+            "SUM(files_changed), SUM(LENGTH(body)), MIN(sent_at), MAX(sent_at) FROM activity.events"
+        )
         kept = list(self.events.values())
-        assert rows == [[str(len(kept)), str(len(kept)), str(len({row[1] for row in kept})), str(len({row[2] for row in kept})),
-                         str(sum(row[4] for row in kept)), str(sum(len(row[3]) for row in kept)),
-                         min(row[5] for row in kept), max(row[5] for row in kept)]]
+        assert rows == [
+            [
+                str(len(kept)),
+                str(len(kept)),
+                str(len({row[1] for row in kept})),
+                str(len({row[2] for row in kept})),
+                str(sum(row[4] for row in kept)),
+                str(sum(len(row[3]) for row in kept)),
+                min(row[5] for row in kept),
+                max(row[5] for row in kept),
+            ]
+        ]
         for client, name in ((self.member, MEMBER), (self.other, OTHER)):
             self.check_member(client, name)
         assert self.root.rows("SELECT * FROM activity.inbox") == []
@@ -86,15 +104,19 @@ class Story:
         """A member sees exactly their rows, by any SELECT."""
         own = self.inbox[name]
         expected = checksums(own.values())
-        for sql in (f"SELECT {SELECT} FROM activity.inbox",
-                    f"WITH x AS (SELECT * FROM activity.inbox) SELECT {SELECT} FROM x",
-                    f"SELECT {', '.join('i.' + column for column in activity.COLUMNS)} FROM activity.inbox i "
-                    "LEFT JOIN activity.events e USING (event_id)",
-                    f"SELECT {SELECT} FROM activity.inbox WHERE event_id IN (SELECT event_id FROM activity.inbox) OR TRUE"):
+        for sql in (
+            f"SELECT {SELECT} FROM activity.inbox",
+            f"WITH x AS (SELECT * FROM activity.inbox) SELECT {SELECT} FROM x",
+            f"SELECT {', '.join('i.' + column for column in activity.COLUMNS)} FROM activity.inbox i "
+            "LEFT JOIN activity.events e USING (event_id)",
+            f"SELECT {SELECT} FROM activity.inbox WHERE event_id IN (SELECT event_id FROM activity.inbox) OR TRUE",
+        ):
             assert checksums([tuple(row) for row in client.rows(sql)]) == expected, sql
         assert client.rows("SELECT COUNT(*), COUNT(DISTINCT member) FROM activity.inbox") == [[str(len(own)), "1"]]
         key = sorted(own)[len(own) // 2]
-        assert [tuple(row) for row in client.rows(f"SELECT {SELECT} FROM activity.inbox WHERE event_id = $1", [key])] == [own[key]]
+        assert [
+            tuple(row) for row in client.rows(f"SELECT {SELECT} FROM activity.inbox WHERE event_id = $1", [key])
+        ] == [own[key]]
         foreign = next(event["event_id"] for event in self.loaded if event["member"] not in (MEMBER, OTHER))
         assert client.rows("SELECT * FROM activity.inbox WHERE event_id = $1", [foreign]) == []
 
@@ -167,7 +189,9 @@ def test_1_load_while_subscribers_watch(story):
 
 
 def test_2_flush(story):
-    in_threads(lambda: story.server.root().flush("activity.events"), lambda: story.server.root().flush("activity.inbox"))
+    in_threads(
+        lambda: story.server.root().flush("activity.events"), lambda: story.server.root().flush("activity.inbox")
+    )
     storage = story.server.data_path / "storage/activity"
     assert len(list(storage.glob("events/*.parquet"))) >= 1
     assert {path.parent.name for path in storage.glob("inbox/*/*.parquet")} == set(story.inbox)
@@ -185,8 +209,9 @@ def test_3_update_and_delete_of_flushed_rows(story):
             assert story.root.affected("UPDATE activity.events SET body = $1 WHERE event_id = $2", ["edited", key]) == 1
             story.events[key] = (*row[:3], "edited", *row[4:])
         in_channel = {key: row for key, row in story.events.items() if row[2] == story.channel}
-        assert story.root.affected("UPDATE activity.events SET files_changed = files_changed + 1000 WHERE channel = $1",
-                                   [story.channel]) == len(in_channel)
+        assert story.root.affected(
+            "UPDATE activity.events SET files_changed = files_changed + 1000 WHERE channel = $1", [story.channel]
+        ) == len(in_channel)
         for key, row in in_channel.items():
             story.events[key] = (*row[:4], row[4] + 1000, row[5])
         busy = [key for key, row in story.events.items() if row[4] == 0]
@@ -195,7 +220,9 @@ def test_3_update_and_delete_of_flushed_rows(story):
             del story.events[key]
         own = story.inbox[MEMBER]
         changed = [key for key, row in own.items() if row[4] > 10]
-        assert story.member.affected("UPDATE activity.inbox SET body = UPPER(channel) WHERE files_changed > 10") == len(changed)
+        assert story.member.affected("UPDATE activity.inbox SET body = UPPER(channel) WHERE files_changed > 10") == len(
+            changed
+        )
         for key in changed:
             own[key] = (*own[key][:3], own[key][2].upper(), *own[key][4:])
         gone = sorted(own)[::7]
@@ -206,7 +233,9 @@ def test_3_update_and_delete_of_flushed_rows(story):
         live.wait_changes(len(changed) + len(gone))
         kinds = collections.Counter(change["change_type"] for change in live.changes)
         assert kinds == {"update": len(changed), "delete": len(gone)}
-        assert {change_row(change)["event_id"] for change in live.changes if change["change_type"] == "delete"} == set(gone)
+        assert {change_row(change)["event_id"] for change in live.changes if change["change_type"] == "delete"} == set(
+            gone
+        )
     story.check()
 
 

@@ -26,7 +26,12 @@ def test_good_tokens_made_by_hand_are_good(server, alice):
 
 def test_token_says_what_it_should(server, alice):
     claims = tokens.claims_of(alice.token)
-    assert (claims["sub"], claims["iss"], claims["role"], claims["token_type"]) == ("alice", "kalamdb", "user", "access")
+    assert (claims["sub"], claims["iss"], claims["role"], claims["token_type"]) == (
+        "alice",
+        "kalamdb",
+        "user",
+        "access",
+    )
     assert claims["exp"] - claims["iat"] == 24 * 3600 and "email" in claims
     login = server.client().login("alice", USER_PASSWORD).json
     refresh = tokens.claims_of(login["refresh_token"])
@@ -52,8 +57,9 @@ FORGED = {
     "no algorithm, in capitals": tokens.sign(tokens.claims(**GOOD), algorithm="NONE"),
     "HS512": tokens.sign(tokens.claims(**GOOD), algorithm="HS512"),
     "RS256 named, HS256 made": tokens.sign(tokens.claims(**GOOD), header={"alg": "RS256"}),
-    "a key of its own": tokens.sign(tokens.claims(**GOOD), secret="x" * 40, header={
-        "jwk": {"kty": "oct", "k": tokens.encode_part(b"x" * 40)}}),
+    "a key of its own": tokens.sign(
+        tokens.claims(**GOOD), secret="x" * 40, header={"jwk": {"kty": "oct", "k": tokens.encode_part(b"x" * 40)}}
+    ),
     "a key from elsewhere": tokens.sign(tokens.claims(**GOOD), secret="x" * 40, header={"jku": "http://127.0.0.1:9/k"}),
     "a critical extension": tokens.sign(tokens.claims(**GOOD), header={"crit": ["x"], "x": 1}),
     "refresh token": tokens.sign(tokens.claims(**GOOD, token_type="refresh")),
@@ -71,7 +77,8 @@ FORGED = {
     "a part too many": tokens.sign(tokens.claims(**GOOD)) + ".x",
     "payload changed": ".".join(
         part if at != 1 else tokens.encode_part(tokens.claims("root", "system"))
-        for at, part in enumerate(tokens.sign(tokens.claims(**GOOD)).split("."))),
+        for at, part in enumerate(tokens.sign(tokens.claims(**GOOD)).split("."))
+    ),
     "no token": "",
     "noise": "%%%.&&&.***",
     "long": "a" * 20000,
@@ -82,7 +89,10 @@ FORGED = {
 def test_forged_tokens(server, alice, name):
     response = try_token(server, FORGED[name])
     assert response.status == 401 and response.code in ("INVALID_CREDENTIALS", "MISSING_AUTHORIZATION"), response
-    assert server.client().request("GET", "/v1/api/auth/me", headers={"Authorization": f"Bearer {FORGED[name]}"}).status == 401
+    assert (
+        server.client().request("GET", "/v1/api/auth/me", headers={"Authorization": f"Bearer {FORGED[name]}"}).status
+        == 401
+    )
     ws = server.websocket(server.client(FORGED[name] or "x"), wait_for_auth=False)
     assert ws.wait_closed()[0] == 1008
     assert [message["type"] for message in ws.messages] == ["auth_error"]
@@ -108,9 +118,13 @@ def test_role_change_and_drop_take_effect_at_once(server, root):
     assert eve.value("SELECT CURRENT_ROLE()") == "service"
     root.run("DROP USER 'eve'")
     assert eve.sql("SELECT 1").status == 401
-    assert server.client().login("eve", USER_PASSWORD).json == {"error": "unauthorized", "message": "Invalid credentials"}
-    refresh = server.client().request("POST", "/v1/api/auth/refresh",
-                                      headers={"Authorization": f"Bearer {again['refresh_token']}"})
+    assert server.client().login("eve", USER_PASSWORD).json == {
+        "error": "unauthorized",
+        "message": "Invalid credentials",
+    }
+    refresh = server.client().request(
+        "POST", "/v1/api/auth/refresh", headers={"Authorization": f"Bearer {again['refresh_token']}"}
+    )
     assert (refresh.status, refresh.json["message"]) == (401, "User no longer valid")
 
 

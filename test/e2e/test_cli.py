@@ -23,12 +23,24 @@ class Kalam:
         self.environment.pop("KALAMDB_CREDENTIALS_PATH", None)
 
     def __call__(self, *arguments, stdin=""):
-        return subprocess.run([*self.arguments, *map(str, arguments)], env=self.environment, input=stdin, text=True,
-                              capture_output=True, timeout=60)
+        return subprocess.run(
+            [*self.arguments, *map(str, arguments)],
+            env=self.environment,
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
 
     def start(self, *arguments):
-        return subprocess.Popen([*self.arguments, *map(str, arguments)], env=self.environment, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            [*self.arguments, *map(str, arguments)],
+            env=self.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def good(self, *arguments, stdin=""):
         done = self(*arguments, stdin=stdin)
@@ -56,7 +68,9 @@ def test_command(kalam, root, table):
 
 
 def test_several_statements_show_each_result(kalam, table):
-    out = kalam.good("-c", f"INSERT INTO {table} (id) VALUES (1); SELECT 41 + 1 AS answer; DELETE FROM {table} WHERE id = 1")
+    out = kalam.good(
+        "-c", f"INSERT INTO {table} (id) VALUES (1); SELECT 41 + 1 AS answer; DELETE FROM {table} WHERE id = 1"
+    )
     assert out.index("Inserted 1 row(s)") < out.index("answer") < out.index("42") < out.index("Deleted 1 row(s)")
 
 
@@ -68,15 +82,19 @@ def test_json(kalam, root, table):
 
 
 def test_csv(kalam, root, table):
-    root.run(f"INSERT INTO {table} (id, name, n) VALUES (1, 'a,\"b\"', -0.5), (2, NULL, NULL), (3, 'two' || CHR(10) || 'lines', 1)")
+    root.run(
+        f"INSERT INTO {table} (id, name, n) VALUES (1, 'a,\"b\"', -0.5), (2, NULL, NULL), (3, 'two' || CHR(10) || 'lines', 1)"
+    )
     rows = list(csv.reader(io.StringIO(kalam.good("--csv", "-c", f"SELECT id, name, n FROM {table} ORDER BY id"))))
     assert rows == [["id", "name", "n"], ["1", 'a,"b"', "-0.50"], ["2", "", ""], ["3", "two\nlines", "1.00"]]
 
 
 def test_file(kalam, root, table, tmp_path):
     script = tmp_path / "script.sql"
-    script.write_text(f"-- a comment; with a semicolon\nINSERT INTO {table} (id, name) VALUES (1, 'semi;colon');\n"
-                      f"INSERT INTO {table} (id, name)\n  VALUES (2, 'it''s');\nSELECT COUNT(*) AS how_many FROM {table}")
+    script.write_text(
+        f"-- a comment; with a semicolon\nINSERT INTO {table} (id, name) VALUES (1, 'semi;colon');\n"
+        f"INSERT INTO {table} (id, name)\n  VALUES (2, 'it''s');\nSELECT COUNT(*) AS how_many FROM {table}"
+    )
     assert "how_many" in kalam.good("-f", script)
     assert root.rows(f"SELECT id, name FROM {table} ORDER BY id") == [[1, "semi;colon"], [2, "it's"]]
     assert "3" in kalam.good("-f", "-", stdin=f"INSERT INTO {table} (id) VALUES (3);\nSELECT MAX(id) FROM {table};\n")
@@ -85,7 +103,11 @@ def test_file(kalam, root, table, tmp_path):
 
 def test_errors(kalam, server, table, tmp_path):
     wrong = kalam("-c", "SELECT nope")
-    assert wrong.returncode == 1 and "SQL_EXECUTION_ERROR" in wrong.stderr + wrong.stdout and "nope" in wrong.stderr + wrong.stdout
+    assert (
+        wrong.returncode == 1
+        and "SQL_EXECUTION_ERROR" in wrong.stderr + wrong.stdout
+        and "nope" in wrong.stderr + wrong.stdout
+    )
     refused = Kalam(server, tmp_path, password="wrong")("-c", "SELECT 1")
     assert refused.returncode == 1 and refused.stderr.startswith("Error: ") and "Invalid credentials" in refused.stderr
     away = Kalam(server, tmp_path)
@@ -125,13 +147,16 @@ def test_describe_and_list(kalam, table, ns):
 
 
 def test_import_json_lines(kalam, root, table, tmp_path):
-    lines = [json.dumps({"id": n, "name": f"näme '{n}'", "n": n / 4, "made": "2024-01-02T03:04:05Z"}) for n in range(1200)]
+    lines = [
+        json.dumps({"id": n, "name": f"näme '{n}'", "n": n / 4, "made": "2024-01-02T03:04:05Z"}) for n in range(1200)
+    ]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n\n")
     done = kalam("import", table, tmp_path / "rows.jsonl", "--batch-rows", "100")
     assert done.returncode == 0, done.stderr
     assert "1200" in (done.stdout + done.stderr).replace(",", "") and "rows/s" in done.stdout + done.stderr
     assert root.rows(f"SELECT COUNT(*), COUNT(DISTINCT id), SUM(n), MIN(made) FROM {table}") == [
-        ["1200", "1200", "179850.00", 1704164645000000]]
+        ["1200", "1200", "179850.00", 1704164645000000]
+    ]
     assert root.rows(f"SELECT name FROM {table} WHERE id = 7") == [["näme '7'"]]
     again = kalam("import", table, tmp_path / "rows.jsonl", "--on-conflict", "skip")
     assert again.returncode == 0 and root.count(table) == 1200
@@ -144,14 +169,16 @@ def test_import_json_lines(kalam, root, table, tmp_path):
 
 def test_import_reports_each_refused_row(kalam, root, table, tmp_path):
     path = tmp_path / "bad.jsonl"
-    path.write_text('{"id": 1, "name": "good"}\n'
-                    '{"id": "two", "name": "no number"}\n'
-                    '{"id": 3, "nope": 1}\n'
-                    'not json\n'
-                    '{"id": 5, "made": "yesterday"}\n'
-                    '{"name": "no key"}\n'
-                    '{"id": 1, "name": "again"}\n'
-                    '{"id": 8, "name": "good too"}\n')
+    path.write_text(
+        '{"id": 1, "name": "good"}\n'
+        '{"id": "two", "name": "no number"}\n'
+        '{"id": 3, "nope": 1}\n'
+        "not json\n"
+        '{"id": 5, "made": "yesterday"}\n'
+        '{"name": "no key"}\n'
+        '{"id": 1, "name": "again"}\n'
+        '{"id": 8, "name": "good too"}\n'
+    )
     done = kalam("import", table, path, "--rejects", tmp_path / "rejects.jsonl")
     assert done.returncode == 1
     report = done.stdout + done.stderr
@@ -164,12 +191,16 @@ def test_import_reports_each_refused_row(kalam, root, table, tmp_path):
 
 def test_import_csv(kalam, root, table, tmp_path):
     path = tmp_path / "rows.csv"
-    path.write_text('id,n,name,made\r\n1,-0.50,"a, ""b""",2024-01-02T03:04:05Z\r\n2,,,\r\n3,1,"two\nlines",2024-01-02\r\nx,1,bad,\r\n')
+    path.write_text(
+        'id,n,name,made\r\n1,-0.50,"a, ""b""",2024-01-02T03:04:05Z\r\n2,,,\r\n3,1,"two\nlines",2024-01-02\r\nx,1,bad,\r\n'
+    )
     done = kalam("import", table, path)
     assert done.returncode == 1 and re.search(r"\b[56]\b.*id", done.stdout + done.stderr), done.stderr
     assert root.rows(f"SELECT id, n, name, made FROM {table} ORDER BY id") == [
-        [1, "-0.50", 'a, "b"', 1704164645000000], [2, None, root.rows(f"SELECT name FROM {table} WHERE id = 2")[0][0], None],
-        [3, "1.00", "two\nlines", 1704153600000000]]
+        [1, "-0.50", 'a, "b"', 1704164645000000],
+        [2, None, root.rows(f"SELECT name FROM {table} WHERE id = 2")[0][0], None],
+        [3, "1.00", "two\nlines", 1704153600000000],
+    ]
     assert kalam("import", table, tmp_path / "missing.csv").returncode == 1
     assert kalam("import", f"{table}_missing", path).returncode == 1
 

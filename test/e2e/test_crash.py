@@ -79,7 +79,11 @@ class Writer(threading.Thread):
             high = low + self.chance.choice((0, 0, 5))
             keys = [key for key in range(low, high + 1) if self.journal.of(key) != {None}]
             where = f"id = {low}" if low == high else f"id BETWEEN {low} AND {high}"
-            sql = f"UPDATE {self.table} SET v = '{value}' WHERE {where}" if kind < 0.8 else f"DELETE FROM {self.table} WHERE {where}"
+            sql = (
+                f"UPDATE {self.table} SET v = '{value}' WHERE {where}"
+                if kind < 0.8
+                else f"DELETE FROM {self.table} WHERE {where}"
+            )
             states = dict.fromkeys(keys, value if kind < 0.8 else None)
         if not keys:
             return
@@ -114,7 +118,9 @@ def check(root, table, journals):
         for key, states in journal.possible.items():
             assert found.get(key) in states, f"key {key} is {found.get(key)!r}, which is none of {states}"
         pending = journal.pending()
-        outcomes = {found.get(key) == journal.states[key] for key in pending if journal.before[key] != {journal.states[key]}}
+        outcomes = {
+            found.get(key) == journal.states[key] for key in pending if journal.before[key] != {journal.states[key]}
+        }
         assert len(outcomes) <= 1, f"half of a statement was done: {[(key, found.get(key)) for key in pending]}"
         for key in journal.possible:
             journal.possible[key] = {found.get(key)}
@@ -134,14 +140,18 @@ def test_kill_under_load(kind):
         root.run(f"CREATE NAMESPACE k; CREATE {kind} TABLE k.t (id INT PRIMARY KEY, v TEXT, n INT)")
         journals = [Journal() for _ in range(WRITERS)]
         for round_number in range(ROUNDS):
-            writers = [Writer(server, "k.t", number, journal, seed + 100 * round_number + number)
-                       for number, journal in enumerate(journals)]
+            writers = [
+                Writer(server, "k.t", number, journal, seed + 100 * round_number + number)
+                for number, journal in enumerate(journals)
+            ]
             flusher = threading.Thread(target=flush_until_gone, args=(server, "k.t"))
             for thread in (*writers, flusher):
                 thread.start()
             enough = 40 + chance.randrange(60)
-            wait_until(lambda: sum(writer.acknowledged for writer in writers) >= enough or any(w.failure for w in writers),
-                       f"{enough} acknowledged writes")
+            wait_until(
+                lambda: sum(writer.acknowledged for writer in writers) >= enough or any(w.failure for w in writers),
+                f"{enough} acknowledged writes",
+            )
             time.sleep(chance.random() / 20)  # A random moment is what is wanted here.
             server.process.kill()
             for thread in (*writers, flusher):
@@ -157,7 +167,9 @@ def test_definitions_survive_a_kill():
     with Server() as server:
         root = server.root()
         for number in range(5):
-            root.run(f"CREATE NAMESPACE n{number}; CREATE USER TABLE n{number}.t (id INT PRIMARY KEY, v TEXT DEFAULT 'd{number}')")
+            root.run(
+                f"CREATE NAMESPACE n{number}; CREATE USER TABLE n{number}.t (id INT PRIMARY KEY, v TEXT DEFAULT 'd{number}')"
+            )
             server.create_user(f"user{number}")
             if number % 2:
                 root.run(f"DROP NAMESPACE n{number - 1}")

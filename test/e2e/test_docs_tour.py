@@ -21,12 +21,16 @@ def test_tour(tmp_path):
             "HOME": str(tmp_path),
             "KALAMDB_ROOT_PASSWORD": server.root_password,
         }
-        replace = {URL: f"http://localhost:{server.port}", "localhost:8080": f"localhost:{server.port}",
-                   "build/release/bin": str(binary("kalam").parent)}
+        replace = {
+            URL: f"http://localhost:{server.port}",
+            "localhost:8080": f"localhost:{server.port}",
+            "build/release/bin": str(binary("kalam").parent),
+        }
         code, outputs = tour.run(found, replace, environment, tmp_path)
         for block, output in zip(found, outputs):
             if block.expected is not None:
                 shown = output.replace(str(server.port), "8080")
-                assert tour.matches(block.expected, shown), (
-                    f"README.md line {block.line} promises:\n{block.expected}\nbut this came:\n{shown}")
+                assert tour.matches(
+                    block.expected, shown
+                ), f"README.md line {block.line} promises:\n{block.expected}\nbut this came:\n{shown}"
         assert code == 0, f"README.md line {found[min(len(outputs), len(found)) - 1].line} failed:\n{outputs[-1]}"

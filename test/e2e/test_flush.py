@@ -33,12 +33,30 @@ def test_files_of_a_shared_table(server, root, ns):
         check_parquet(path)
     assert not list(server.data_path.rglob("*.tmp"))
     found = manifest(server, ns, "t")
-    assert set(found) >= {"table_id", "user_id", "version", "created_at", "updated_at", "segments", "last_sequence_number"}
+    assert set(found) >= {
+        "table_id",
+        "user_id",
+        "version",
+        "created_at",
+        "updated_at",
+        "segments",
+        "last_sequence_number",
+    }
     assert (found["table_id"], found["user_id"], found["last_sequence_number"]) == (f"{ns}.t", None, 1)
     first, second = found["segments"]
     for segment, path in ((first, files[0]), (second, files[1])):
-        assert set(segment) >= {"id", "path", "min_seq", "max_seq", "row_count", "size_bytes", "created_at", "column_stats",
-                                "schema_version", "status"}
+        assert set(segment) >= {
+            "id",
+            "path",
+            "min_seq",
+            "max_seq",
+            "row_count",
+            "size_bytes",
+            "created_at",
+            "column_stats",
+            "schema_version",
+            "status",
+        }
         assert segment["path"] == segment["id"] == path.name and segment["status"] == "committed"
         assert segment["size_bytes"] == path.stat().st_size and segment["min_seq"] <= segment["max_seq"]
     assert first["row_count"] == 3000 and second["row_count"] >= 1
@@ -80,7 +98,9 @@ def test_user_ids_make_no_paths(server, root, ns):
 def test_row_policy():
     with Server(ServerConfig(flush={"check_interval_seconds": 1})) as server:
         root = server.root()
-        root.run("CREATE NAMESPACE pol; CREATE SHARED TABLE pol.t (id INT PRIMARY KEY) WITH (FLUSH_POLICY = 'rows:100')")
+        root.run(
+            "CREATE NAMESPACE pol; CREATE SHARED TABLE pol.t (id INT PRIMARY KEY) WITH (FLUSH_POLICY = 'rows:100')"
+        )
         root.run("CREATE SHARED TABLE pol.never (id INT PRIMARY KEY)")
         root.run("INSERT INTO pol.never SELECT i FROM GENERATE_SERIES(1, 500) AS s(i)")
         root.run("INSERT INTO pol.t SELECT i FROM GENERATE_SERIES(1, 99) AS s(i)")
@@ -105,7 +125,9 @@ def test_nothing_is_lost_or_seen_twice_while_flushing(server, root, ns):
 
     def write(client):
         for number in range(60):
-            client.run(f"INSERT INTO {ns}.t SELECT {number} * 50 + i, REPEAT('x', 50) FROM GENERATE_SERIES(0, 49) AS s(i)")
+            client.run(
+                f"INSERT INTO {ns}.t SELECT {number} * 50 + i, REPEAT('x', 50) FROM GENERATE_SERIES(0, 49) AS s(i)"
+            )
         done.set()
 
     def flush(client):
@@ -115,7 +137,9 @@ def test_nothing_is_lost_or_seen_twice_while_flushing(server, root, ns):
     def read(client):
         last = 0
         while not done.is_set():
-            count, distinct, one = client.rows(f"SELECT COUNT(*), COUNT(DISTINCT id), COUNT(*) FILTER (WHERE id = 0) FROM {ns}.t")[0]
+            count, distinct, one = client.rows(
+                f"SELECT COUNT(*), COUNT(DISTINCT id), COUNT(*) FILTER (WHERE id = 0) FROM {ns}.t"
+            )[0]
             assert count == distinct and int(count) >= last and int(count) % 50 == 0, (count, distinct, last)
             last = int(count)
             if last:
@@ -141,10 +165,16 @@ def test_restart_and_orphans():
         root.run("INSERT INTO o.t SELECT i, 'v' FROM GENERATE_SERIES(1, 1000) AS s(i)")
         root.flush("o.t")
         root.flush("o.u")
-        root.run("UPDATE o.t SET v = 'w' WHERE id <= 10; DELETE FROM o.t WHERE id > 990; INSERT INTO o.t VALUES (2000, 'hot')")
+        root.run(
+            "UPDATE o.t SET v = 'w' WHERE id <= 10; DELETE FROM o.t WHERE id > 990; INSERT INTO o.t VALUES (2000, 'hot')"
+        )
 
         def check():
-            assert root.rows("SELECT v, COUNT(*) FROM o.t GROUP BY v ORDER BY v") == [["hot", "1"], ["v", "980"], ["w", "10"]]
+            assert root.rows("SELECT v, COUNT(*) FROM o.t GROUP BY v ORDER BY v") == [
+                ["hot", "1"],
+                ["v", "980"],
+                ["w", "10"],
+            ]
             assert root.rows("SELECT id, v FROM o.t WHERE id = 5") == [[5, "w"]]
             assert root.rows("SELECT id, v FROM o.t WHERE id = 995") == []
             root.fails("INSERT INTO o.t VALUES (500, 'x')", "Primary key violation")
@@ -187,8 +217,12 @@ def test_dropped_tables_leave_no_files(server, root, ns):
 def test_damaged_segment_is_an_error_and_never_a_wrong_row(damage):
     with Server() as server:
         root = server.root()
-        root.run("CREATE NAMESPACE d; CREATE SHARED TABLE d.t (id INT PRIMARY KEY, v TEXT); CREATE SHARED TABLE d.other (id INT PRIMARY KEY)")
-        root.run("INSERT INTO d.t SELECT i, 'value ' || i FROM GENERATE_SERIES(1, 500) AS s(i); INSERT INTO d.other VALUES (1)")
+        root.run(
+            "CREATE NAMESPACE d; CREATE SHARED TABLE d.t (id INT PRIMARY KEY, v TEXT); CREATE SHARED TABLE d.other (id INT PRIMARY KEY)"
+        )
+        root.run(
+            "INSERT INTO d.t SELECT i, 'value ' || i FROM GENERATE_SERIES(1, 500) AS s(i); INSERT INTO d.other VALUES (1)"
+        )
         root.flush("d.t")
         server.stop()
         path = segments(server, "d", "t")[0]

@@ -12,7 +12,9 @@ def place(server, root, alice, bob):
     root.run("CREATE NAMESPACE iso")
     root.run("CREATE USER TABLE iso.note (id INT PRIMARY KEY, body TEXT)")
     root.run("CREATE SHARED TABLE iso.open (id INT PRIMARY KEY, v TEXT) WITH (ACCESS_LEVEL = 'PUBLIC')")
-    root.run(f"CREATE SHARED TABLE iso.closed (id INT PRIMARY KEY, v TEXT); INSERT INTO iso.closed VALUES (1, '{SECRET}')")
+    root.run(
+        f"CREATE SHARED TABLE iso.closed (id INT PRIMARY KEY, v TEXT); INSERT INTO iso.closed VALUES (1, '{SECRET}')"
+    )
     root.run("CREATE STREAM TABLE iso.flow (id INT PRIMARY KEY, v TEXT) WITH (TTL_SECONDS = 3600)")
     root.run("INSERT INTO iso.open VALUES (1, 'x'), (2, 'y')")
     for client, word in ((alice, "alice"), (bob, SECRET)):
@@ -73,7 +75,7 @@ READS = [
     # Guesses at ways around the scope.
     "SELECT * FROM {t} WHERE user_id = 'bob'",
     "SELECT * FROM {t} WHERE _user = 'bob' OR _user_id = 'bob'",
-    "SELECT * FROM \"iso\".\"note\" AS bob",
+    'SELECT * FROM "iso"."note" AS bob',
     "SELECT * FROM main.note",
     "SELECT * FROM kalam.iso.note",
     "SELECT * FROM memory.iso.note",
@@ -117,17 +119,23 @@ def test_root_sees_only_its_own(place, root):
 def test_owner_sees_all_of_it(place, bob):
     """The other side: the reads above would prove nothing if nobody saw the rows."""
     assert bob.rows("SELECT id, body FROM iso.note ORDER BY id") == [
-        [1, f"{SECRET} cold"], [2, f"{SECRET} changed"], [3, f"{SECRET} hot"]]
+        [1, f"{SECRET} cold"],
+        [2, f"{SECRET} changed"],
+        [3, f"{SECRET} hot"],
+    ]
     assert bob.rows("SELECT v FROM iso.flow") == [[SECRET]]
 
 
-@pytest.mark.parametrize("sql", [
-    "UPDATE iso.note SET body = 'x' WHERE body LIKE 'bob%'",
-    "DELETE FROM iso.note WHERE body LIKE 'bob%'",
-    "DELETE FROM iso.flow WHERE v LIKE 'bob%'",
-    "UPDATE iso.note SET body = 'alice changed' WHERE id = 2",
-    "DELETE FROM iso.note WHERE id IN (SELECT 77)",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE iso.note SET body = 'x' WHERE body LIKE 'bob%'",
+        "DELETE FROM iso.note WHERE body LIKE 'bob%'",
+        "DELETE FROM iso.flow WHERE v LIKE 'bob%'",
+        "UPDATE iso.note SET body = 'alice changed' WHERE id = 2",
+        "DELETE FROM iso.note WHERE id IN (SELECT 77)",
+    ],
+)
 def test_no_write_touches_anothers_row(place, alice, bob, sql):
     before = bob.rows("SELECT * FROM iso.note ORDER BY id")
     response = alice.sql(sql)
@@ -172,7 +180,7 @@ DOORS = [
     "SELECT * FROM parquet_file_metadata('{parquet}')",
     "SELECT * FROM parquet_kv_metadata('{parquet}')",
     "SELECT * FROM '{parquet}'",
-    "SELECT * FROM \"{parquet}\"",
+    'SELECT * FROM "{parquet}"',
     "SELECT * FROM '{file}'",
     "SELECT * FROM 'x.parquet'",
     "SELECT * FROM 'x.csv'",
@@ -299,8 +307,14 @@ def test_doors_are_closed(doors, root, alice, server, sql):
 
 
 def test_harmless_settings_of_client_libraries(alice):
-    for sql in ("SET TIME ZONE 'UTC'", "SET NAMES 'utf8'", "SET client_encoding = 'UTF8'", "SET application_name = 'x'",
-                "SET search_path = public", "SET extra_float_digits = 3"):
+    for sql in (
+        "SET TIME ZONE 'UTC'",
+        "SET NAMES 'utf8'",
+        "SET client_encoding = 'UTF8'",
+        "SET application_name = 'x'",
+        "SET search_path = public",
+        "SET extra_float_digits = 3",
+    ):
         alice.run(sql)
 
 
@@ -308,7 +322,9 @@ def test_one_tenants_heavy_query_ends(root):
     """A query that would run for hours, or needs all memory, ends with an error and the server goes on."""
     with Server() as server:
         client = server.create_user("heavy")
-        response = client.sql("SELECT COUNT(*) FROM GENERATE_SERIES(1, 100) a, (SELECT 1 AS i UNION ALL SELECT 2) b "
-                              "WHERE REPEAT('x', 1000000000) = REPEAT('y', 1000000000)")
+        response = client.sql(
+            "SELECT COUNT(*) FROM GENERATE_SERIES(1, 100) a, (SELECT 1 AS i UNION ALL SELECT 2) b "
+            "WHERE REPEAT('x', 1000000000) = REPEAT('y', 1000000000)"
+        )
         assert response.status in (200, 400, 408, 422), response
         assert client.value("SELECT 1") == 1

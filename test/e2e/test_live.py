@@ -19,22 +19,26 @@ class Writers:
         self.stopping = threading.Event()
         self.failures = []
         self.done = 0
-        self.threads = [threading.Thread(target=self.write, args=(client, random.Random(seed * 100 + number)))
-                        for number, client in enumerate(clients)]
+        self.threads = [
+            threading.Thread(target=self.write, args=(client, random.Random(seed * 100 + number)))
+            for number, client in enumerate(clients)
+        ]
         for thread in self.threads:
             thread.start()
 
     def write(self, client, chance):
         while not self.stopping.is_set():
             key = chance.randrange(KEYS)
-            sql = chance.choice((
-                f"INSERT INTO {self.table} VALUES ({key}, 'v{chance.randrange(5)}', {chance.randrange(100)})",
-                f"INSERT INTO {self.table} VALUES ({key}, 'a', 1), ({key + KEYS}, 'b', 2) ON CONFLICT DO NOTHING",
-                f"UPDATE {self.table} SET v = 'v{chance.randrange(5)}' WHERE id = {key}",
-                f"UPDATE {self.table} SET n = n + 1, v = NULL WHERE id BETWEEN {key} AND {key + 5}",
-                f"DELETE FROM {self.table} WHERE id = {key}",
-                f"DELETE FROM {self.table} WHERE n % 17 = {key % 17}",
-            ))
+            sql = chance.choice(
+                (
+                    f"INSERT INTO {self.table} VALUES ({key}, 'v{chance.randrange(5)}', {chance.randrange(100)})",
+                    f"INSERT INTO {self.table} VALUES ({key}, 'a', 1), ({key + KEYS}, 'b', 2) ON CONFLICT DO NOTHING",
+                    f"UPDATE {self.table} SET v = 'v{chance.randrange(5)}' WHERE id = {key}",
+                    f"UPDATE {self.table} SET n = n + 1, v = NULL WHERE id BETWEEN {key} AND {key + 5}",
+                    f"DELETE FROM {self.table} WHERE id = {key}",
+                    f"DELETE FROM {self.table} WHERE n % 17 = {key % 17}",
+                )
+            )
             response = client.sql(sql)
             if not response.ok and not any(word in response.message for word in ("Primary key violation", "Conflict")):
                 self.failures.append((sql, response))
@@ -74,7 +78,9 @@ def test_subscribers_beside_writers(server, root, ns, kind):
     # What arrives behind this row arrives behind everything else too.
     root.run(f"INSERT INTO {table} VALUES (1000, 'end', 0)")
     for sql, live in lives:
-        ws.wait_for(lambda: live.changes and change_row(live.changes[-1])["id"] == 1000, f"the last change of {live.id}")
+        ws.wait_for(
+            lambda: live.changes and change_row(live.changes[-1])["id"] == 1000, f"the last change of {live.id}"
+        )
         expected = {row["id"]: (row["v"], row["n"]) for row in root.dicts(sql)}
         if sql == everything:
             assert replica_of(live).values(COLUMNS) == expected, live.id
@@ -86,7 +92,7 @@ def test_subscribers_beside_writers(server, root, ns, kind):
     assert order == sorted(set(order))
     for live in whole[1:]:
         its = [int(change_row(change)["_seq"]) for change in live.changes]
-        assert its == order[-len(its):]
+        assert its == order[-len(its) :]
     ws.close()
 
 
@@ -105,7 +111,9 @@ def filtered_replica(live):
         if change["change_type"] == "delete":
             assert table.pop(row["id"], None) is not None, f"delete of a row that is not there: {change}"
         else:
-            assert (change["change_type"] == "insert") <= (row["id"] not in table), f"insert of a row that is there: {change}"
+            assert (change["change_type"] == "insert") <= (
+                row["id"] not in table
+            ), f"insert of a row that is there: {change}"
             table[row["id"]] = row
     return {key: (row.get("v"), row.get("n")) for key, row in table.items()}
 
@@ -125,7 +133,9 @@ def test_two_writers_one_row(server, root, ns):
             with lock:
                 added[0] += response.ok
 
-    failures = run_threads([(increment, server.root(), where) for where in ("id = 1", "id = 1", "id + 0 = 1", "n >= 0")])
+    failures = run_threads(
+        [(increment, server.root(), where) for where in ("id = 1", "id = 1", "id + 0 = 1", "n >= 0")]
+    )
     assert not failures, failures
     assert added[0] > 80, "conflicts are retried by the server"
     assert root.value(f"SELECT n FROM {ns}.t") == added[0]

@@ -53,7 +53,9 @@ def test_activity_values():
 def test_tokens_are_real_json_web_tokens():
     # The example that jwt.io shows.
     token = tokens.sign({"sub": "1234567890", "name": "John Doe", "iat": 1516239022}, secret="your-256-bit-secret")
-    assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0")
+    assert token.startswith(
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0"
+    )
     assert token.endswith(".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c")
     assert tokens.claims_of(token)["name"] == "John Doe"
     assert tokens.sign({"sub": "1"}, algorithm="none").endswith(".eyJzdWIiOiIxIn0.")
@@ -77,21 +79,29 @@ def change(kind, key, seq, old_seq=None, **old):
 def test_replica_accepts_what_is_right():
     replica = Replica("id")
     replica.load([{"id": 1, "_seq": "5", "a": "x"}])
-    for each in (change("insert", 2, 6), change("update", 1, 7, 5, a="x"), change("delete", 2, 8), change("insert", 2, 9)):
+    for each in (
+        change("insert", 2, 6),
+        change("update", 1, 7, 5, a="x"),
+        change("delete", 2, 8),
+        change("insert", 2, 9),
+    ):
         replica.apply(each)
     assert set(replica.table) == {1, 2}
 
 
-@pytest.mark.parametrize("changes", [
-    [change("insert", 1, 6)],                            # is there already
-    [change("insert", 2, 6), change("insert", 3, 6)],    # the same _seq twice
-    [change("insert", 2, 7), change("insert", 3, 6)],    # out of order
-    [change("update", 2, 6, 5)],                         # not there
-    [change("update", 1, 7, 4)],                         # a version was missed
-    [change("update", 1, 7, 5, a="y")],                  # another old value
-    [change("delete", 2, 6)],                            # not there
-    [change("insert", 2, 5)],                            # part of the snapshot
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [change("insert", 1, 6)],  # is there already
+        [change("insert", 2, 6), change("insert", 3, 6)],  # the same _seq twice
+        [change("insert", 2, 7), change("insert", 3, 6)],  # out of order
+        [change("update", 2, 6, 5)],  # not there
+        [change("update", 1, 7, 4)],  # a version was missed
+        [change("update", 1, 7, 5, a="y")],  # another old value
+        [change("delete", 2, 6)],  # not there
+        [change("insert", 2, 5)],  # part of the snapshot
+    ],
+)
 def test_replica_refuses_what_is_wrong(changes):
     replica = Replica("id")
     replica.load([{"id": 1, "_seq": "5", "a": "x"}])
@@ -131,10 +141,20 @@ def test_sql_file_is_read():
     assert records[3].expected == ["1\ta", "2\tNULL"]
 
 
-@pytest.mark.parametrize("text", [
-    "statement maybe\nSELECT 1", "query II\nSELECT 1", "query X\nSELECT 1\n----\n1", "statement ok", "hello",
-    "skipif restart", "skipif windows\nstatement ok\nSELECT 1", "statement ok\nSELECT 1\n----\n1", "require speed",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "statement maybe\nSELECT 1",
+        "query II\nSELECT 1",
+        "query X\nSELECT 1\n----\n1",
+        "statement ok",
+        "hello",
+        "skipif restart",
+        "skipif windows\nstatement ok\nSELECT 1",
+        "statement ok\nSELECT 1\n----\n1",
+        "require speed",
+    ],
+)
 def test_sql_file_with_mistakes_is_refused(text):
     with pytest.raises(sql_runner.FormatError):
         sql_runner.parse(text)

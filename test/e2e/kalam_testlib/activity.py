@@ -12,8 +12,10 @@ EVENTS = 14024
 MEMBERS = 1147
 CHANNELS = 53
 COLUMNS = ("event_id", "member", "channel", "body", "files_changed", "sent_at")
-WORDS = ("Fix Add Don't remove the \"old\" compaction iterator; write batch, Überlauf in memtable – 修正 🚀 'quoted' cache "
-         "filter block 100% a\\b backup statistics $1 test_case").split(" ")
+WORDS = (
+    "Fix Add Don't remove the \"old\" compaction iterator; write batch, Überlauf in memtable – 修正 🚀 'quoted' cache "
+    "filter block 100% a\\b backup statistics $1 test_case"
+).split(" ")
 
 
 def load():
@@ -32,14 +34,16 @@ def generate(seed=2026):
     events = []
     for number in range(EVENTS):
         sent_at += datetime.timedelta(seconds=chance.randint(1, 62000))
-        events.append({
-            "event_id": f"store-{(number * 2654435761 + seed) % (1 << 32):010x}",
-            "member": members[number],
-            "channel": channels[number],
-            "body": " ".join(chance.choices(WORDS, k=chance.choice((1, 4, 8, 12, 60)))),
-            "files_changed": min(889, int(chance.paretovariate(0.9)) - 1),
-            "sent_at": sent_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        })
+        events.append(
+            {
+                "event_id": f"store-{(number * 2654435761 + seed) % (1 << 32):010x}",
+                "member": members[number],
+                "channel": channels[number],
+                "body": " ".join(chance.choices(WORDS, k=chance.choice((1, 4, 8, 12, 60)))),
+                "files_changed": min(889, int(chance.paretovariate(0.9)) - 1),
+                "sent_at": sent_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        )
     return events
 
 
@@ -76,5 +80,7 @@ def values(events):
 
 
 def columns_sql():
-    return ("event_id TEXT PRIMARY KEY, member TEXT NOT NULL, channel TEXT NOT NULL, body TEXT, files_changed INT, "
-            "sent_at TIMESTAMP NOT NULL")
+    return (
+        "event_id TEXT PRIMARY KEY, member TEXT NOT NULL, channel TEXT NOT NULL, body TEXT, files_changed INT, "
+        "sent_at TIMESTAMP NOT NULL"
+    )

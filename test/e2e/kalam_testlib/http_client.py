@@ -175,7 +175,9 @@ class Client:
         shown = sql if len(sql) < 300 else sql[:300] + "…"
         assert not response.ok, f"succeeded, but should fail: {shown}\n{response.text[:500]}"
         assert response.status == status, f"HTTP {response.status}, not {status}, for: {shown}\n{response.text[:500]}"
-        assert code is None or response.code == code, f"{response.code}, not {code}, for: {shown}\n{response.text[:500]}"
+        assert (
+            code is None or response.code == code
+        ), f"{response.code}, not {code}, for: {shown}\n{response.text[:500]}"
         assert re.search(pattern, response.message), f"no match for {pattern!r} in {response.message!r}: {shown}"
         return response
 

@@ -57,8 +57,15 @@ def run(found, replace, environment, directory, timeout_s=120):
         for old, new in replace.items():
             text = text.replace(old, new)
         script += f"{text}\nprintf '%s\\n' {END}\n"
-    done = subprocess.run(["bash", "-c", script], env=environment, cwd=directory, stdout=subprocess.PIPE,
-                          stdin=subprocess.DEVNULL, text=True, timeout=timeout_s)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env=environment,
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=timeout_s,
+    )
     outputs = done.stdout.split(END + "\n")
     if done.returncode == 0:
         assert outputs.pop() == "", "output behind the last block"

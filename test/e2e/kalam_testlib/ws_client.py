@@ -219,7 +219,8 @@ class WsClient:
     def wait_error(self, subscription_id, code=None):
         """The next error for that subscription id; checks its code."""
         error = self.wait_message(
-            lambda m: m["type"] == "error" and m["subscription_id"] == subscription_id, f"an error for {subscription_id}"
+            lambda m: m["type"] == "error" and m["subscription_id"] == subscription_id,
+            f"an error for {subscription_id}",
         )
         assert code is None or error["code"] == code, error
         return error
