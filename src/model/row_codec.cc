@@ -133,25 +133,30 @@ Result<RowView> RowView::open(std::string_view bytes) {
   return row;
 }
 
+// The value starts as NULL and is built in place in the result: copying it was most of the cost.
 Result<ValueView> RowView::get(uint32_t ordinal, const DataType& type) const {
-  if (!has(ordinal)) return ValueView(Null{});
+  Result<ValueView> value;
+  if (!has(ordinal)) return value;
   size_t slot = ordinal - 1;
-  if (bytes_[kNullBits + slot / 8] >> slot % 8 & 1) return ValueView(Null{});
+  if (bytes_[kNullBits + slot / 8] >> slot % 8 & 1) return value;
   size_t begin = slot == 0 ? 0 : end_offset(slot - 1);
-  std::string_view stored = bytes_.substr(data_ + begin, end_offset(slot) - begin);
-  if (type.tag == TypeTag::kEmbedding) {
-    if (stored.size() == type.dimension * sizeof(float)) {
-      if (reinterpret_cast<uintptr_t>(stored.data()) % alignof(float) == 0) {
-        return ValueView(std::span(reinterpret_cast<const float*>(stored.data()), type.dimension));
-      }
-      aligned_vectors_.push_front(*load_vector(stored, type));
-      return ValueView(std::span<const float>(aligned_vectors_.front()));
-    }
-  } else if (auto value = load_value(stored, type)) {
-    return *value;
+  std::string_view stored(bytes_.data() + data_ + begin, end_offset(slot) - begin);
+  if (type.tag == TypeTag::kEmbedding ? !load_embedding(stored, type, *value) : !load_value(stored, type, *value)) {
+    value = fail(ErrorCode::kCorruption, "A stored value of " + std::to_string(stored.size()) + " bytes in column " +
+                                             std::to_string(ordinal) + " is not one of type " + sql_name(type));
   }
-  return fail(ErrorCode::kCorruption, "A stored value of " + std::to_string(stored.size()) + " bytes in column " +
-                                          std::to_string(ordinal) + " is not one of type " + sql_name(type));
+  return value;
+}
+
+bool RowView::load_embedding(std::string_view stored, const DataType& type, ValueView& value) const {
+  if (stored.size() != type.dimension * sizeof(float)) return false;
+  if (reinterpret_cast<uintptr_t>(stored.data()) % alignof(float) == 0) {
+    value = std::span(reinterpret_cast<const float*>(stored.data()), type.dimension);
+  } else {
+    aligned_vectors_.push_front(*load_vector(stored, type));
+    value = std::span<const float>(aligned_vectors_.front());
+  }
+  return true;
 }
 
 Result<ValueView> RowView::get(const ColumnDefinition& column) const {

@@ -61,6 +61,7 @@ class RowView {
 
  private:
   size_t end_offset(size_t slot) const;
+  bool load_embedding(std::string_view stored, const DataType& type, ValueView& value) const;
 
   std::string_view bytes_;
   uint8_t width_ = 1;

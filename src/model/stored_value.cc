@@ -103,39 +103,47 @@ char* store_value(char* out, const ValueView& value, const DataType& type) {
   return out;
 }
 
-std::optional<ValueView> load_value(std::string_view bytes, const DataType& type) {
-  if (auto size = fixed_size(type); size && *size != bytes.size()) return std::nullopt;
+bool load_value(std::string_view bytes, const DataType& type, ValueView& value) {
+  if (auto size = fixed_size(type); size && *size != bytes.size()) return false;
   switch (type.tag) {
     case TypeTag::kBoolean:
-      if (static_cast<uint8_t>(bytes[0]) > 1) return std::nullopt;
-      return bytes[0] == 1;
+      value.emplace<bool>(bytes[0] == 1);
+      return static_cast<uint8_t>(bytes[0]) <= 1;
     case TypeTag::kSmallInt:
-      return static_cast<int64_t>(read_little_endian<int16_t>(bytes.data()));
+      value.emplace<int64_t>(read_little_endian<int16_t>(bytes.data()));
+      return true;
     case TypeTag::kInt:
     case TypeTag::kDate:
-      return static_cast<int64_t>(read_little_endian<int32_t>(bytes.data()));
+      value.emplace<int64_t>(read_little_endian<int32_t>(bytes.data()));
+      return true;
     case TypeTag::kBigInt:
     case TypeTag::kTimestamp:
     case TypeTag::kDateTime:
     case TypeTag::kTime:
-      return read_little_endian<int64_t>(bytes.data());
+      value.emplace<int64_t>(read_little_endian<int64_t>(bytes.data()));
+      return true;
     case TypeTag::kFloat:
-      return read_little_endian<float>(bytes.data());
+      value.emplace<float>(read_little_endian<float>(bytes.data()));
+      return true;
     case TypeTag::kDouble:
-      return read_little_endian<double>(bytes.data());
+      value.emplace<double>(read_little_endian<double>(bytes.data()));
+      return true;
     case TypeTag::kUuid:
-      return read_little_endian<Uuid>(bytes.data());
+      value.emplace<Uuid>(read_little_endian<Uuid>(bytes.data()));
+      return true;
     case TypeTag::kDecimal:
-      return Decimal{read_little_endian<Int128>(bytes.data())};
+      value.emplace<Decimal>(read_little_endian<Int128>(bytes.data()));
+      return true;
     case TypeTag::kText:
     case TypeTag::kJson:
     case TypeTag::kFile:
     case TypeTag::kBytes:
-      return bytes;
+      value.emplace<std::string_view>(bytes);
+      return true;
     case TypeTag::kEmbedding:
       break;
   }
-  return std::nullopt;
+  return false;
 }
 
 std::optional<std::vector<float>> load_vector(std::string_view bytes, const DataType& type) {

@@ -17,9 +17,9 @@ std::optional<size_t> fixed_size(const DataType& type);
 size_t stored_size(const ValueView& value, const DataType& type);
 // Writes stored_size() bytes. Returns the end.
 char* store_value(char* out, const ValueView& value, const DataType& type);
-// Reads all of `bytes` as one value that borrows from it; nullopt if they are not one of `type`. Not for EMBEDDING,
+// Reads all of `bytes` as one value that borrows from it; false if they are not one of `type`. Not for EMBEDDING,
 // whose floats need alignment.
-std::optional<ValueView> load_value(std::string_view bytes, const DataType& type);
+bool load_value(std::string_view bytes, const DataType& type, ValueView& value);
 // The same for an EMBEDDING, copied.
 std::optional<std::vector<float>> load_vector(std::string_view bytes, const DataType& type);
 

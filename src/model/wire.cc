@@ -73,9 +73,9 @@ Result<std::pair<DataType, Value>> read_wire(std::string_view& bytes) {
   std::string_view payload = bytes.substr(1 + prefix, size);
   bytes.remove_prefix(1 + prefix + size);
   if (type.tag == TypeTag::kEmbedding) return std::pair{type, Value(*load_vector(payload, type))};
-  auto value = load_value(payload, type);
-  if (!value) return malformed("is not one of its type");
-  return std::pair{type, to_value(*value)};
+  ValueView value;
+  if (!load_value(payload, type, value)) return malformed("is not one of its type");
+  return std::pair{type, to_value(value)};
 }
 
 }  // namespace kalamdb::model
