@@ -98,6 +98,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
   }
 
   void run() {
+    on_worker_ = true;
     const auto error =
         services_.queries.run(call_, [this](query::StatementResult result) { return write(std::move(result)); });
     if (!error) {
@@ -128,7 +129,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
       if (batch == nullptr) break;
       writer_.add_rows(batch->row_count(), [&](size_t row, size_t column) { return batch->cell(row, column); });
       KALAM_CHECK(check_result_size());
-      if (writer_.size() >= kPartBytes) KALAM_CHECK(send_part());
+      if (on_worker_ && writer_.size() >= kPartBytes) KALAM_CHECK(send_part());
     }
     writer_.end_result(result.as_user);
     return {};
@@ -165,6 +166,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
   bool admin_ = false;
   query::SqlCall call_;
   protocol::SqlResponseWriter writer_;
+  bool on_worker_ = false;  // where sending a part may block
   bool streaming_ = false;
   uint64_t sent_bytes_ = 0;
 };

@@ -78,6 +78,19 @@ void Hub::erase_locked(const SubscriptionPtr& subscription) {
   places_.erase(place);
 }
 
+bool Hub::reserve(const UserId& user, uint32_t limit) {
+  const std::lock_guard lock(users_mutex_);
+  uint32_t& count = subscriptions_of_[user];
+  if (limit > 0 && count >= limit) return false;
+  ++count;
+  return true;
+}
+
+void Hub::release(const UserId& user) {
+  const std::lock_guard lock(users_mutex_);
+  if (--subscriptions_of_[user] == 0) subscriptions_of_.erase(user);
+}
+
 size_t Hub::subscription_count() const {
   const std::lock_guard lock(mutex_);
   return places_.size();

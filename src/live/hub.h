@@ -36,6 +36,10 @@ class Hub {
   // The last message of the subscription has been sent when this returns. Harmless for one that is not there.
   void remove(const SubscriptionPtr& subscription);
 
+  // Counts the subscriptions of a user. False when there are `limit` already (0: no limit); else release() gives it back.
+  bool reserve(const UserId& user, uint32_t limit);
+  void release(const UserId& user);
+
   // Lets what was published be delivered and ends the thread. The second call does nothing.
   void stop();
 
@@ -65,6 +69,9 @@ class Hub {
   std::vector<SubscriptionPtr> lagging_;  // found while delivering, ended behind it
   std::unordered_map<Scope, Groups, ScopeHash> scopes_;
   std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;
+
+  std::mutex users_mutex_;
+  std::unordered_map<UserId, uint32_t> subscriptions_of_;
 
   std::mutex queue_mutex_;
   std::condition_variable_any queue_changed_;

@@ -1,0 +1,187 @@
+#include "api/live_subscription.h"
+
+#include "live/frames.h"
+#include "protocol/error_codes.h"
+#include "query/insert.h"
+#include "query/sources.h"
+
+namespace kalamdb::api {
+
+void LiveSubscriptions::open(query::Caller caller, bool gzip) {
+  caller_ = std::move(caller);
+  gzip_ = gzip;
+}
+
+void LiveSubscriptions::enqueue(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(task));
+    if (running_) return;
+    running_ = true;
+  }
+  if (services_.workers.post([self = shared_from_this()] { self->run_queued(); })) return;
+  const std::lock_guard lock(mutex_);
+  queue_.clear();
+  running_ = false;
+  connection_->close(1013, "The server is busy or stopping; try again shortly");
+}
+
+void LiveSubscriptions::run_queued() {
+  while (true) {
+    std::function<void()> task;
+    {
+      const std::lock_guard lock(mutex_);
+      if (queue_.empty()) {
+        running_ = false;
+        return;
+      }
+      task = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    task();
+  }
+}
+
+void LiveSubscriptions::subscribe(protocol::Subscribe message) {
+  enqueue([this, message = std::move(message)]() mutable { do_subscribe(std::move(message)); });
+}
+
+void LiveSubscriptions::next_batch(protocol::NextBatch message) {
+  enqueue([this, message = std::move(message)] { do_next_batch(message); });
+}
+
+void LiveSubscriptions::unsubscribe(std::string id) {
+  enqueue([this, id = std::move(id)] { do_unsubscribe(id); });
+}
+
+void LiveSubscriptions::close() {
+  enqueue([this] {
+    while (!entries_.empty()) do_unsubscribe(std::string(entries_.begin()->first));
+  });
+}
+
+bool LiveSubscriptions::reserve() {
+  const uint32_t limit = caller_.role == catalog::Role::kUser ? services_.options.max_subscriptions_per_user : 0;
+  return services_.hub.reserve(caller_.user, limit);
+}
+
+void LiveSubscriptions::release() { services_.hub.release(caller_.user); }
+
+void LiveSubscriptions::refuse(const std::string& id, const Error& error) {
+  const auto wire = protocol::to_live_error(error, is_admin(caller_.role));
+  connection_->send(live::error_frame(id, wire.code, wire.message));
+}
+
+Result<std::shared_ptr<const live::GroupQuery>> LiveSubscriptions::resolve(const std::string& sql) const {
+  auto query = std::make_shared<live::GroupQuery>();
+  KALAM_TRY(query->statement, duck::Statement::parse(sql));
+  KALAM_TRY(query->shape, query->statement->live());
+  query::StatementContext context;
+  context.caller = caller_;
+  KALAM_TRY(query->table, query::resolve_table(services_.queries.services(), context, query->shape.table,
+                                               query::Access::kRead));
+  for (const std::string& name : query->shape.columns) {
+    if (query->table->find_column(name) == nullptr) {
+      return fail(ErrorCode::kInvalidSql, "Column '" + name + "' does not exist");
+    }
+  }
+  query->scope = query::scope_of(*query->table, caller_);
+  query->current_user = caller_.user.value;
+  return query;
+}
+
+Result<std::unique_ptr<duck::Predicate>> LiveSubscriptions::bind(const live::GroupQuery& query) const {
+  query::StatementContext context;
+  context.caller = caller_;
+  return services_.queries.services().engine.bind_predicate(
+      *query.statement, query.table, query::query_context(services_.queries.services(), context));
+}
+
+void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
+  do_unsubscribe(message.id);  // the same id again replaces the old subscription
+  if (entries_.size() >= services_.options.max_subscriptions_per_connection) {
+    return refuse(message.id, Error(ErrorCode::kInvalidOperation,
+                                    "Maximum subscriptions (" +
+                                        std::to_string(services_.options.max_subscriptions_per_connection) +
+                                        ") per connection exceeded"));
+  }
+  auto query = resolve(message.sql);
+  if (!query) return refuse(message.id, query.error());
+  if (!reserve()) {
+    connection_->send(live::error_frame(message.id, "SUBSCRIPTION_LIMIT_EXCEEDED", "Maximum subscriptions reached"));
+    return;
+  }
+  Entry entry;
+  entry.query = *query;
+  entry.subscription = std::make_shared<live::Subscription>(message.id, connection_, gzip_);
+  // Registered before the snapshot is taken: what commits from here on either is in the snapshot or waits behind it.
+  if (auto added = services_.hub.add(*entry.query, entry.subscription, [&] { return bind(*entry.query); }); !added) {
+    release();
+    return refuse(message.id, added.error());
+  }
+  const auto start = [&]() -> Result<> {
+    const live::ChangeEncoder encoder(*entry.query);
+    std::string schema;
+    protocol::append_schema(schema, encoder.fields());
+    entry.reader = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
+                                                          message.options.value_or(protocol::SubscribeOptions{}));
+    if (!message.options) {
+      std::vector<net::FramePtr> frames{
+          live::make_frame(protocol::subscription_ack_message(message.id, 0, {}, schema), gzip_)};
+      entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
+      entry.reader.reset();
+      return {};
+    }
+    KALAM_TRY(auto batch, entry.reader->next(std::nullopt));
+    auto ack = live::make_frame(protocol::subscription_ack_message(message.id, 0, batch.control, schema), gzip_);
+    return send_batch(entry, std::move(batch), std::move(ack));
+  };
+  if (auto started = start(); !started) {
+    services_.hub.remove(entry.subscription);
+    release();
+    return refuse(message.id, started.error());
+  }
+  entries_.emplace(message.id, std::move(entry));
+}
+
+Result<> LiveSubscriptions::send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before) {
+  const std::string& id = entry.subscription->id();
+  std::vector<net::FramePtr> frames;
+  if (before != nullptr) frames.push_back(std::move(before));
+  frames.push_back(
+      live::make_frame(protocol::initial_data_batch_message(id, batch.rows_json, batch.control), gzip_));
+  if (batch.control.has_more) {
+    for (auto& frame : frames) entry.subscription->send(std::move(frame));
+    return {};
+  }
+  KALAM_TRY(const auto predicate, bind(*entry.query));
+  KALAM_TRY(const auto removals, entry.reader->removals(predicate.get()));
+  for (const auto& removal : removals) {
+    frames.push_back(live::make_frame(protocol::change_message(id, removal.tail), gzip_));
+  }
+  entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
+  entry.reader.reset();
+  return {};
+}
+
+void LiveSubscriptions::do_next_batch(const protocol::NextBatch& message) {
+  const auto refuse_batch = [&](const std::string& reason) {
+    connection_->send(live::error_frame(message.subscription_id, "BATCH_FETCH_FAILED", reason));
+  };
+  const auto found = entries_.find(message.subscription_id);
+  if (found == entries_.end()) return refuse_batch("There is no subscription '" + message.subscription_id + "'");
+  if (found->second.reader == nullptr) return refuse_batch("All rows of this subscription have been sent");
+  auto batch = found->second.reader->next(message.last_seq_id);
+  if (!batch) return refuse_batch(protocol::to_live_error(batch.error(), is_admin(caller_.role)).message);
+  if (auto sent = send_batch(found->second, *std::move(batch), nullptr); !sent) refuse_batch(sent.error().message);
+}
+
+void LiveSubscriptions::do_unsubscribe(const std::string& id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  services_.hub.remove(found->second.subscription);
+  entries_.erase(found);
+  release();
+}
+
+}  // namespace kalamdb::api

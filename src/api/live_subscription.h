@@ -1,0 +1,68 @@
+// The subscriptions of one socket: subscribe, next_batch, unsubscribe, each worked on by the worker pool, one at a time
+// and in the order in which they came.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "api/api.h"
+#include "live/snapshot.h"
+#include "net/websocket.h"
+#include "protocol/live_messages.h"
+
+namespace kalamdb::api {
+
+// Thread-safe.
+class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions> {
+ public:
+  LiveSubscriptions(const Services& services, std::shared_ptr<net::WebSocketConnection> connection)
+      : services_(services), connection_(std::move(connection)) {}
+
+  // Once, when the socket is authenticated, before the others.
+  void open(query::Caller caller, bool gzip);
+
+  void subscribe(protocol::Subscribe message);
+  void next_batch(protocol::NextBatch message);
+  void unsubscribe(std::string id);
+  // The socket has ended: every subscription ends.
+  void close();
+
+ private:
+  struct Entry {
+    live::SubscriptionPtr subscription;
+    std::shared_ptr<const live::GroupQuery> query;
+    std::unique_ptr<live::SnapshotReader> reader;  // while its snapshot is being read
+  };
+
+  void enqueue(std::function<void()> task);
+  void run_queued();
+  void do_subscribe(protocol::Subscribe message);
+  void do_next_batch(const protocol::NextBatch& message);
+  void do_unsubscribe(const std::string& id);
+
+  Result<std::shared_ptr<const live::GroupQuery>> resolve(const std::string& sql) const;
+  Result<std::unique_ptr<duck::Predicate>> bind(const live::GroupQuery& query) const;
+  // Sends a batch and, behind the last one, what waited.
+  Result<> send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before);
+  void refuse(const std::string& id, const Error& error);
+  // Reserves a place for one more subscription of the user; false at the limit.
+  bool reserve();
+  void release();
+
+  const Services& services_;
+  const std::shared_ptr<net::WebSocketConnection> connection_;
+  query::Caller caller_;
+  bool gzip_ = true;
+
+  std::mutex mutex_;  // of the queue
+  std::deque<std::function<void()>> queue_;
+  bool running_ = false;
+
+  std::map<std::string, Entry> entries_;  // used by the running task only
+};
+
+}  // namespace kalamdb::api

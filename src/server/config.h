@@ -1,0 +1,71 @@
+// The server's configuration: a TOML file, overridden by the environment. Every setting is declared once, in the table in
+// config.cc, from which parsing, validation and docs/configuration.md follow.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace kalamdb::server {
+
+struct Config {
+  std::string host = "127.0.0.1";
+  int64_t port = 8080;
+  int64_t io_threads = 0;
+  int64_t node_number = 1;
+  std::string data_path = "./data";
+  std::string durability = "fsync";
+  std::string log_level = "info";
+  std::string log_path;
+  std::string jwt_secret;
+  int64_t jwt_expiry_hours = 24;
+  std::string root_password;
+  int64_t bcrypt_cost = 12;
+  int64_t min_password_length = 8;
+  bool enforce_password_complexity = false;
+  bool allow_common_passwords = false;
+  bool cookie_secure = true;
+  bool allow_remote_setup = false;
+  bool allow_basic = true;
+  int64_t lockout_attempts = 5;
+  int64_t lockout_minutes = 15;
+  int64_t max_connections = 100'000;
+  int64_t keepalive_timeout_s = 75;
+  int64_t worker_threads = 8;
+  int64_t max_request_bytes = 10 << 20;
+  int64_t max_result_rows = 0;
+  int64_t max_result_bytes = 1 << 30;
+  int64_t query_memory_bytes = 0;
+  int64_t max_nesting = 200;
+  int64_t max_parameters = 50;
+  int64_t max_parameter_bytes = 512 << 10;
+  int64_t statement_timeout_s = 30;
+  int64_t max_queries_per_second = 100;
+  int64_t max_messages_per_second = 50;
+  int64_t max_subscriptions_per_user = 10;
+  int64_t max_subscriptions_per_connection = 100;
+  int64_t max_auth_requests_per_second = 20;
+  bool rate_limit_loopback = false;
+  int64_t max_ws_message_bytes = 1 << 20;
+  bool strict_ws_origin_check = false;
+  std::vector<std::string> allowed_origins;
+  int64_t client_timeout_s = 10;
+  int64_t heartbeat_interval_s = 5;
+  int64_t auth_timeout_s = 3;
+  int64_t flush_check_interval_s = 60;
+  int64_t stream_ttl_s = 10;
+  int64_t block_cache_bytes = 256 << 20;
+  int64_t write_buffer_bytes = 64 << 20;
+};
+
+// Reads `path` (empty: ./server.toml if it is there, else defaults), then the environment, and checks the whole.
+// Errors: kInvalidInput, one line naming file, key, reason and remedy; an unknown key names the nearest known one.
+Result<Config> load_config(const std::string& path);
+
+// The settings as a Markdown table: what docs/configuration.md holds.
+std::string describe_settings();
+
+}  // namespace kalamdb::server
