@@ -20,7 +20,8 @@ struct ImportOptions {
 };
 
 // Streams the file in bounded memory into INSERT statements on several connections, reports each refused row with line,
-// column and reason on standard error, and prints a summary. Returns the exit code: 0 when no row was refused.
+// column and reason on standard error, and prints a summary. Rows that are in flight together reach the table in any
+// order. Returns the exit code: 0 when every row was read and none was refused.
 int run_import(Session& session, const ImportOptions& options);
 
 }  // namespace kalamdb::cli
