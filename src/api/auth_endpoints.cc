@@ -22,8 +22,8 @@ protocol::UserInfo user_info(const catalog::User& user) {
 
 void add_cookie(const Services& services, net::HttpResponse& response, std::string_view name, std::string_view value,
                 int64_t lifetime_s) {
-  std::string cookie = std::string(name) + "=" + std::string(value) + "; HttpOnly; SameSite=Strict; Path=/; Max-Age=" +
-                       std::to_string(lifetime_s);
+  std::string cookie = std::string(name) + "=" + std::string(value) +
+                       "; HttpOnly; SameSite=Strict; Path=/; Max-Age=" + std::to_string(lifetime_s);
   if (services.options.cookie_secure) cookie += "; Secure";
   response.headers.push_back({"Set-Cookie", std::move(cookie)});
 }

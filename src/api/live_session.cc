@@ -25,8 +25,8 @@ bool has_pair(std::string_view query, std::string_view pair) {
   return false;
 }
 
-// Callbacks come one at a time on the connection's executor; subscriptions are worked on by the worker pool, one message
-// at a time and in their order.
+// Callbacks come one at a time on the connection's executor; subscriptions are worked on by the worker pool, one
+// message at a time and in their order.
 class LiveSession : public net::WebSocketSession, public std::enable_shared_from_this<LiveSession> {
  public:
   LiveSession(const Services& services, std::shared_ptr<net::WebSocketConnection> connection)
@@ -41,7 +41,8 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
     if (header.starts_with(kBearer)) {
       if (has_pair(upgrade.query, "compression=none")) protocol_.compression = protocol::Compression::kNone;
       if (has_pair(upgrade.query, "serialization=msgpack")) {
-        return refuse("MessagePack is not supported yet; connect without serialization=msgpack", "Authentication failed");
+        return refuse("MessagePack is not supported yet; connect without serialization=msgpack",
+                      "Authentication failed");
       }
       return authenticate(header.substr(kBearer.size()));
     }
@@ -49,9 +50,9 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
     connection_->post_after(timeout_ms, [weak = weak_from_this(), timeout_ms] {
       const auto self = weak.lock();
       if (self == nullptr || self->identity_ || self->refused_) return;
-      self->refuse("Authentication timeout - no auth message received within " + std::to_string(timeout_ms / 1000) +
-                       " seconds",
-                   "Authentication timeout");
+      self->refuse(
+          "Authentication timeout - no auth message received within " + std::to_string(timeout_ms / 1000) + " seconds",
+          "Authentication timeout");
     });
   }
 
@@ -65,9 +66,9 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
   }
 
   void on_oversized(size_t) override {
-    send(live::error_frame("protocol", "MESSAGE_TOO_LARGE",
-                           "Message exceeds maximum size of " +
-                               std::to_string(services_.options.max_message_bytes) + " bytes"));
+    send(live::error_frame(
+        "protocol", "MESSAGE_TOO_LARGE",
+        "Message exceeds maximum size of " + std::to_string(services_.options.max_message_bytes) + " bytes"));
   }
 
   void on_drained() override {}
@@ -97,8 +98,8 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
   }
 
   void send_auth_success() {
-    send(live::make_frame(
-        protocol::auth_success_message(identity_->user.value, lower_name(identity_->role), protocol_), false));
+    send(live::make_frame(protocol::auth_success_message(identity_->user.value, lower_name(identity_->role), protocol_),
+                          false));
   }
 
   // One second's worth at a time.
@@ -123,7 +124,8 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
   void handle(protocol::Subscribe& message) {
     if (!identity_) return send(live::error_frame("subscribe", "AUTH_REQUIRED", "Authentication required"));
     if (message.id.empty()) {
-      return send(live::error_frame("invalid_subscription", "INVALID_SUBSCRIPTION_ID", "Subscription ID cannot be empty"));
+      return send(
+          live::error_frame("invalid_subscription", "INVALID_SUBSCRIPTION_ID", "Subscription ID cannot be empty"));
     }
     subscriptions_->subscribe(std::move(message));
   }

@@ -78,8 +78,8 @@ Result<std::shared_ptr<const live::GroupQuery>> LiveSubscriptions::resolve(const
   KALAM_TRY(query->shape, query->statement->live());
   query::StatementContext context;
   context.caller = caller_;
-  KALAM_TRY(query->table, query::resolve_table(services_.queries.services(), context, query->shape.table,
-                                               query::Access::kRead));
+  KALAM_TRY(query->table,
+            query::resolve_table(services_.queries.services(), context, query->shape.table, query::Access::kRead));
   for (const std::string& name : query->shape.columns) {
     if (query->table->find_column(name) == nullptr) {
       return fail(ErrorCode::kInvalidSql, "Column '" + name + "' does not exist");
@@ -100,10 +100,10 @@ Result<std::unique_ptr<duck::Predicate>> LiveSubscriptions::bind(const live::Gro
 void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
   do_unsubscribe(message.id);  // the same id again replaces the old subscription
   if (entries_.size() >= services_.options.max_subscriptions_per_connection) {
-    return refuse(message.id, Error(ErrorCode::kInvalidOperation,
-                                    "Maximum subscriptions (" +
-                                        std::to_string(services_.options.max_subscriptions_per_connection) +
-                                        ") per connection exceeded"));
+    return refuse(message.id,
+                  Error(ErrorCode::kInvalidOperation,
+                        "Maximum subscriptions (" + std::to_string(services_.options.max_subscriptions_per_connection) +
+                            ") per connection exceeded"));
   }
   auto query = resolve(message.sql);
   if (!query) return refuse(message.id, query.error());
@@ -148,8 +148,7 @@ Result<> LiveSubscriptions::send_batch(Entry& entry, live::SnapshotReader::Batch
   const std::string& id = entry.subscription->id();
   std::vector<net::FramePtr> frames;
   if (before != nullptr) frames.push_back(std::move(before));
-  frames.push_back(
-      live::make_frame(protocol::initial_data_batch_message(id, batch.rows_json, batch.control), gzip_));
+  frames.push_back(live::make_frame(protocol::initial_data_batch_message(id, batch.rows_json, batch.control), gzip_));
   if (batch.control.has_more) {
     for (auto& frame : frames) entry.subscription->send(std::move(frame));
     return {};

@@ -1,5 +1,5 @@
-// POST /v1/api/sql: authenticate, parse, run, answer. Statements of the fast lane are answered from the IO thread or the
-// committer's; everything else runs on a worker and streams its rows.
+// POST /v1/api/sql: authenticate, parse, run, answer. Statements of the fast lane are answered from the IO thread or
+// the committer's; everything else runs on a worker and streams its rows.
 #include <algorithm>
 
 #include "api/api.h"
@@ -66,7 +66,8 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
     call_.caller.role = identity->role;
     call_.sql = std::move(request->sql);
     call_.parameters = std::move(request->params);
-    if (request->namespace_id && !request->namespace_id->empty()) call_.namespace_id = query::lower(*request->namespace_id);
+    if (request->namespace_id && !request->namespace_id->empty())
+      call_.namespace_id = query::lower(*request->namespace_id);
     call_.host = exchange_->request().header("Host");
     const auto done = [self = shared_from_this()](std::expected<query::StatementResult, query::RequestError> result) {
       self->fast_done(std::move(result));

@@ -21,13 +21,13 @@ inline bool is_admin(Role role) { return role == Role::kDba || role == Role::kSy
 
 // Immutable once published.
 struct User {
-  std::string id;  // login name, case-sensitive
+  std::string id;             // login name, case-sensitive
   std::string password_hash;  // bcrypt, or empty: cannot log in by password
   Role role = Role::kUser;
   std::optional<std::string> email;
   std::string auth_type = "Password";  // "Password", "OAuth", "Internal"
   uint32_t failed_login_attempts = 0;
-  int64_t locked_until_us = 0;  // 0: not locked
+  int64_t locked_until_us = 0;   // 0: not locked
   int64_t last_login_at_us = 0;  // 0: never
   int64_t created_at_us = 0;
   int64_t updated_at_us = 0;

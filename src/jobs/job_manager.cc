@@ -16,16 +16,16 @@ Result<> JobManager::put(const Job& job) {
 
 Result<> JobManager::start() {
   Result<> outcome;
-  KALAM_CHECK(storage_.hot().scan_records(hot::RecordSpace::kJob, "", nullptr,
-                                          [&](std::string_view, std::string_view value) {
-                                            auto job = decode_job(value);
-                                            if (!job) {
-                                              outcome = fail(std::move(job).error());
-                                              return false;
-                                            }
-                                            jobs_.emplace(job->id, *std::move(job));
-                                            return true;
-                                          }));
+  KALAM_CHECK(
+      storage_.hot().scan_records(hot::RecordSpace::kJob, "", nullptr, [&](std::string_view, std::string_view value) {
+        auto job = decode_job(value);
+        if (!job) {
+          outcome = fail(std::move(job).error());
+          return false;
+        }
+        jobs_.emplace(job->id, *std::move(job));
+        return true;
+      }));
   KALAM_CHECK(outcome);
   for (auto& [id, job] : jobs_) {
     if (!job.live()) continue;
@@ -81,7 +81,8 @@ Result<Job> JobManager::wait(const std::string& id) {
   const auto found = jobs_.find(id);
   if (found == jobs_.end()) return fail(ErrorCode::kNotFound, "Job " + id + " not found");
   changed_.wait(lock, [&] { return !found->second.live() || worker_.get_stop_token().stop_requested(); });
-  if (found->second.live()) return fail(ErrorCode::kUnavailable, "The server stops; job " + id + " runs at its next start");
+  if (found->second.live())
+    return fail(ErrorCode::kUnavailable, "The server stops; job " + id + " runs at its next start");
   return found->second;
 }
 

@@ -1,5 +1,5 @@
-// All subscriptions that mean the same: same table, same scope, same SELECT. A change is filtered once for the group, and
-// encoded once.
+// All subscriptions that mean the same: same table, same scope, same SELECT. A change is filtered once for the group,
+// and encoded once.
 #pragma once
 
 #include <memory>

@@ -36,7 +36,8 @@ class Hub {
   // The last message of the subscription has been sent when this returns. Harmless for one that is not there.
   void remove(const SubscriptionPtr& subscription);
 
-  // Counts the subscriptions of a user. False when there are `limit` already (0: no limit); else release() gives it back.
+  // Counts the subscriptions of a user. False when there are `limit` already (0: no limit); else release() gives it
+  // back.
   bool reserve(const UserId& user, uint32_t limit);
   void release(const UserId& user);
 
@@ -65,7 +66,7 @@ class Hub {
   void end_table(TableId table);
   void erase_locked(const SubscriptionPtr& subscription);
 
-  mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
+  mutable std::mutex mutex_;              // of the groups; held while one commit is delivered
   std::vector<SubscriptionPtr> lagging_;  // found while delivering, ended behind it
   std::unordered_map<Scope, Groups, ScopeHash> scopes_;
   std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;

@@ -31,8 +31,7 @@ class OneTable : public duck::SourceResolver {
 }  // namespace
 
 SnapshotReader::SnapshotReader(const query::Services& services, query::Caller caller,
-                               std::shared_ptr<const GroupQuery> query,
-                               const protocol::SubscribeOptions& options)
+                               std::shared_ptr<const GroupQuery> query, const protocol::SubscribeOptions& options)
     : services_(services),
       query_(std::move(query)),
       encoder_(*query_),
@@ -105,8 +104,7 @@ Result<SnapshotReader::Batch> SnapshotReader::next(std::optional<Seq> after) {
 Result<std::vector<SnapshotReader::Removal>> SnapshotReader::removals(duck::Predicate* predicate) const {
   std::vector<Removal> removals;
   if (!options_.from) return removals;
-  const auto cursor =
-      services_.storage.hot().scan_changes(query_->table->id, query_->scope, *options_.from, snapshot_);
+  const auto cursor = services_.storage.hot().scan_changes(query_->table->id, query_->scope, *options_.from, snapshot_);
   std::vector<char> matches;
   while (true) {
     KALAM_TRY(const auto record, cursor->next());

@@ -26,12 +26,12 @@ class SnapshotReader {
     std::string rows_json;  // objects separated by commas
     protocol::BatchControl control;
   };
-  // The batch behind `after` (nullopt: from the beginning). Asking for the batch that follows the last one is cheap; any
-  // other place runs the query again.
+  // The batch behind `after` (nullopt: from the beginning). Asking for the batch that follows the last one is cheap;
+  // any other place runs the query again.
   Result<Batch> next(std::optional<Seq> after);
 
-  // What a client that resumes must forget, as tails of change messages: rows deleted since its cursor and rows that have
-  // left the filter, in `_seq` order.
+  // What a client that resumes must forget, as tails of change messages: rows deleted since its cursor and rows that
+  // have left the filter, in `_seq` order.
   struct Removal {
     Seq seq = 0;
     std::string tail;
@@ -57,8 +57,8 @@ class SnapshotReader {
   size_t seq_column_ = 0;
   const duck::ResultBatch* batch_ = nullptr;
   size_t row_ = 0;
-  bool at_row_ = false;        // a row is ready to be handed out
-  std::optional<Seq> last_;    // of the rows handed out by the running query
+  bool at_row_ = false;      // a row is ready to be handed out
+  std::optional<Seq> last_;  // of the rows handed out by the running query
   uint32_t batch_number_ = 0;
 };
 

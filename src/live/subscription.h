@@ -29,8 +29,8 @@ class Subscription {
   const std::string& id() const { return id_; }
   bool gzip() const { return gzip_; }
 
-  // A change; from the hub's thread. False when the subscriber has fallen too far behind (more than kMaxWaitingBytes) and
-  // nothing was queued: the caller ends the subscription, so that no later change can hide the gap.
+  // A change; from the hub's thread. False when the subscriber has fallen too far behind (more than kMaxWaitingBytes)
+  // and nothing was queued: the caller ends the subscription, so that no later change can hide the gap.
   bool deliver(Delivery delivery);
   // Sends a frame of the subscription ahead of every change that still waits (acknowledgements, batches, errors).
   void send(net::FramePtr frame) { connection_->send(std::move(frame)); }

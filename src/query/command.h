@@ -22,10 +22,10 @@ namespace kalamdb::query {
 
 // Who asks, and on whose behalf.
 struct Caller {
-  UserId actor;                              // who logged in
-  UserId user;                               // whose rows: the actor, or the target of EXECUTE AS USER
+  UserId actor;                               // who logged in
+  UserId user;                                // whose rows: the actor, or the target of EXECUTE AS USER
   catalog::Role role = catalog::Role::kUser;  // the role in effect: `user` under EXECUTE AS USER
-  bool as_user = false;                      // under EXECUTE AS USER
+  bool as_user = false;                       // under EXECUTE AS USER
 };
 
 struct QueryLimits {
@@ -54,10 +54,10 @@ struct Services {
 // One statement's surroundings.
 struct StatementContext {
   Caller caller;
-  std::string namespace_id = "default";         // for unqualified names
+  std::string namespace_id = "default";  // for unqualified names
   std::span<const model::Value> parameters;
-  std::string host;                             // the request's Host header, for URLs in answers
-  std::string* switch_namespace = nullptr;      // USE sets it for the rest of the request
+  std::string host;                         // the request's Host header, for URLs in answers
+  std::string* switch_namespace = nullptr;  // USE sets it for the rest of the request
 };
 
 // The answer to one statement: rows, or a message and a count.

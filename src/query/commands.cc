@@ -9,8 +9,8 @@ namespace kalamdb::query {
 namespace {
 
 struct Syntax {
-  std::array<std::string_view, 3> words;          // what the statement starts with; empty ones at the end
-  bool keep_words = false;                        // leave the words to the parser, all but the first
+  std::array<std::string_view, 3> words;  // what the statement starts with; empty ones at the end
+  bool keep_words = false;                // leave the words to the parser, all but the first
   ParsedCommand (*parse)(TokenReader& reader) = nullptr;
 };
 

@@ -113,7 +113,8 @@ Result<bool> read_constraint(TokenReader& reader, ColumnDefinition& column, uint
   } else if (reader.accept("null")) {
     column.nullable = true;
   } else if (reader.accept({"primary", "key"})) {
-    if (key_columns > 0) return fail(ErrorCode::kInvalidSql, "A table has one PRIMARY KEY; list its columns in one clause");
+    if (key_columns > 0)
+      return fail(ErrorCode::kInvalidSql, "A table has one PRIMARY KEY; list its columns in one clause");
     column.primary_key_position = ++key_columns;
   } else if (reader.accept("default")) {
     KALAM_TRY(column.default_value, read_default(reader, column));
@@ -211,9 +212,10 @@ Result<> read_elements(TokenReader& reader, CreateTableAst& ast) {
     if (!column.is_primary_key()) continue;
     column.nullable = false;
     using model::TypeTag;
-    if (column.type.tag == TypeTag::kJson || column.type.tag == TypeTag::kEmbedding || column.type.tag == TypeTag::kFile) {
-      return fail(ErrorCode::kInvalidSql, "Column '" + column.name + "': " + sql_name(column.type) +
-                                              " cannot be a PRIMARY KEY");
+    if (column.type.tag == TypeTag::kJson || column.type.tag == TypeTag::kEmbedding ||
+        column.type.tag == TypeTag::kFile) {
+      return fail(ErrorCode::kInvalidSql,
+                  "Column '" + column.name + "': " + sql_name(column.type) + " cannot be a PRIMARY KEY");
     }
   }
   return {};

@@ -16,7 +16,7 @@ namespace kalamdb::query {
 struct CreateTableAst {
   QualifiedName name;
   bool if_not_exists = false;
-  std::optional<model::TableType> type;  // from the prefix or the TYPE option
+  std::optional<model::TableType> type;          // from the prefix or the TYPE option
   std::vector<model::ColumnDefinition> columns;  // with ordinals and key positions
   model::TableOptions options;
   bool has_access_level = false;
@@ -24,7 +24,8 @@ struct CreateTableAst {
 };
 
 // The reader stands behind CREATE; reads to the end. Checks names, types, options and their combination; what depends
-// on the catalog (namespace, storage, role) is left to the caller. Errors: kInvalidSql, kInvalidOperation, kNotImplemented.
+// on the catalog (namespace, storage, role) is left to the caller. Errors: kInvalidSql, kInvalidOperation,
+// kNotImplemented.
 Result<CreateTableAst> parse_create_table(TokenReader& reader);
 
 // "rows:N", "interval:S", "rows:N,interval:S"; keys in any letter case, spaces allowed; 0 < N < 1,000,000,

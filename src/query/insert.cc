@@ -67,14 +67,13 @@ class InsertBuilder {
     if (cold.taken.empty()) return std::move(writes_);
     if (kind_ == storage::WriteKind::kInsert) {
       const auto key_columns = table_->primary_key();
-      return fail(ErrorCode::kAlreadyExists, "Primary key violation: value '" +
-                                                 model::key_to_text(*table_, cold.taken.front()) +
-                                                 "' already exists in column '" + key_columns.front()->name +
-                                                 "' (cold storage)");
+      return fail(ErrorCode::kAlreadyExists,
+                  "Primary key violation: value '" + model::key_to_text(*table_, cold.taken.front()) +
+                      "' already exists in column '" + key_columns.front()->name + "' (cold storage)");
     }
     const std::unordered_set<std::string_view> taken(cold.taken.begin(), cold.taken.end());
-    writes_.ignored_rows = std::erase_if(
-        writes_.request.rows, [&](const storage::RowWrite& write) { return taken.contains(write.key); });
+    writes_.ignored_rows =
+        std::erase_if(writes_.request.rows, [&](const storage::RowWrite& write) { return taken.contains(write.key); });
     return std::move(writes_);
   }
 
@@ -128,8 +127,8 @@ Result<bool> ignores_conflicts(const model::TableDefinition& table, const Insert
   return true;
 }
 
-// A computed cell as a column stores it. Dates, decimals and the like go through their text where the types differ: their
-// stored numbers mean nothing without their type.
+// A computed cell as a column stores it. Dates, decimals and the like go through their text where the types differ:
+// their stored numbers mean nothing without their type.
 Result<model::Value> convert(const RowValues& values, const model::ValueView& cell, const model::DataType& type,
                              const model::ColumnDefinition& column, size_t row_number) {
   using model::TypeTag;

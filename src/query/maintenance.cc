@@ -17,12 +17,12 @@ Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
   const model::TablePtr table = services.catalog.find_table(namespace_id, name);
   if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
   KALAM_TRY(const auto flushed, services.storage.flush(table));
-  return nlohmann::json{{"message", "Flushed " + namespace_id + ":" + name + " successfully (" +
-                                        std::to_string(flushed.rows) + " rows, " + std::to_string(flushed.segments) +
-                                        " files)"},
-                        {"rows_flushed", flushed.rows},
-                        {"parquet_files", flushed.segments},
-                        {"bytes_written", flushed.bytes}}
+  return nlohmann::json{
+      {"message", "Flushed " + namespace_id + ":" + name + " successfully (" + std::to_string(flushed.rows) +
+                      " rows, " + std::to_string(flushed.segments) + " files)"},
+      {"rows_flushed", flushed.rows},
+      {"parquet_files", flushed.segments},
+      {"bytes_written", flushed.bytes}}
       .dump();
 }
 
@@ -31,8 +31,8 @@ Result<std::string> run_cleanup(const Services& services, const jobs::Job& job) 
   KALAM_TRY(auto definition, model::decode_table(parameters.value("definition", "")));
   const auto table = std::make_shared<const model::TableDefinition>(std::move(definition));
   KALAM_TRY(const uint64_t bytes, services.storage.remove_segments(table));
-  return nlohmann::json{{"message", "Cleaned up table " + table->namespace_id + ":" + table->name +
-                                        " successfully - " + std::to_string(bytes) + " bytes freed"},
+  return nlohmann::json{{"message", "Cleaned up table " + table->namespace_id + ":" + table->name + " successfully - " +
+                                        std::to_string(bytes) + " bytes freed"},
                         {"bytes_freed", bytes}}
       .dump();
 }

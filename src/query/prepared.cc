@@ -28,7 +28,8 @@ Result<PreparedPtr> prepare_as_user(TokenReader& reader) {
     if (reader.peek({")"})) --depth;
     reader.skip();
   }
-  if (!reader.at_end()) return fail(ErrorCode::kInvalidInput, reader.unexpected("nothing behind EXECUTE AS USER's ')'").message);
+  if (!reader.at_end())
+    return fail(ErrorCode::kInvalidInput, reader.unexpected("nothing behind EXECUTE AS USER's ')'").message);
   KALAM_TRY(const auto inner, duck::split_statements(reader.sql().substr(begin, end - begin)));
   if (inner.empty()) return envelope_error("requires a non-empty inner SQL statement");
   if (inner.size() > 1) return envelope_error("can only wrap a single SQL statement");

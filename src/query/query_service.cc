@@ -66,7 +66,8 @@ bool may_block(const Services& services, const PointPlan& plan, const StatementC
 
 Result<> QueryService::check_parameters(const SqlCall& call) const {
   if (!call.parameters) return {};
-  return protocol::check_params(*call.parameters, services_.limits.max_parameters, services_.limits.max_parameter_bytes);
+  return protocol::check_params(*call.parameters, services_.limits.max_parameters,
+                                services_.limits.max_parameter_bytes);
 }
 
 Result<StatementContext> QueryService::context_for(const SqlCall& call, const Prepared& prepared) const {
@@ -77,9 +78,8 @@ Result<StatementContext> QueryService::context_for(const SqlCall& call, const Pr
   if (call.parameters) context.parameters = *call.parameters;
   if (prepared.as_user) {
     const auto target = services_.catalog.find_user(*prepared.as_user);
-    // A user that nobody has created yet counts as role user: rows are stored under the id.
-    const auto target_role = target != nullptr ? target->role : catalog::Role::kUser;
-    KALAM_CHECK(auth::check_impersonation(call.caller.actor, call.caller.role, UserId(*prepared.as_user), target_role));
+    const auto target_role = target != nullptr ? std::optional(target->role) : std::nullopt;
+    KALAM_CHECK(auth::check_execute_as({call.caller.actor, call.caller.role}, *prepared.as_user, target_role));
     context.caller.user = UserId(*prepared.as_user);
     context.caller.role = catalog::Role::kUser;
     context.caller.as_user = true;

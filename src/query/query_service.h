@@ -18,7 +18,8 @@ struct SqlCall {
   std::string host;  // the request's Host header
 };
 
-// Takes the results of a request one after another. Its row sets are read while it is called. An error ends the request.
+// Takes the results of a request one after another. Its row sets are read while it is called. An error ends the
+// request.
 using ResultSink = std::function<Result<>(StatementResult)>;
 
 // What stopped a request.
@@ -34,8 +35,8 @@ class QueryService {
 
   using Done = std::function<void(std::expected<StatementResult, RequestError>)>;
   // Answers a call of the fast lane without blocking: `done` is called before this returns (reads, errors), or later on
-  // the committer's thread (writes). False, and `done` never called, when the call needs run(); so does a call that fails
-  // with kConflict: somebody else was faster, and run() tries again.
+  // the committer's thread (writes). False, and `done` never called, when the call needs run(); so does a call that
+  // fails with kConflict: somebody else was faster, and run() tries again.
   bool try_fast(const SqlCall& call, const Done& done);
 
   // Runs any request, giving each statement's result to `sink`. Blocks; not for IO threads.

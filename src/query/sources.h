@@ -14,7 +14,8 @@ namespace kalamdb::query {
 class StatementSources : public duck::SourceResolver {
  public:
   // Both must outlive it.
-  StatementSources(const Services& services, const StatementContext& context) : services_(services), context_(context) {}
+  StatementSources(const Services& services, const StatementContext& context)
+      : services_(services), context_(context) {}
 
   Result<duck::TableSource> open(const duck::TableName& name) override;
   // The snapshot that this statement reads; taken at the first call.

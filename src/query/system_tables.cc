@@ -26,9 +26,7 @@ struct Input {
   const Caller& caller;
   catalog::CatalogStatePtr catalog;
 
-  bool may_use(const model::TableDefinition& table) const {
-    return auth::check_read(table, caller.role).has_value();
-  }
+  bool may_use(const model::TableDefinition& table) const { return auth::check_read(table, caller.role).has_value(); }
 };
 
 Value text_or_null(const std::string& text) { return text.empty() ? Value() : Value(text); }
@@ -94,8 +92,7 @@ std::vector<Row> schema_rows(const Input& input) {
                       std::string(lower_name(table->type)), table->created_at_us, int64_t{version.version},
                       columns.dump(), text_or_null(table->comment), version.created_at_us, options_json(*table),
                       shared ? Value(std::string(lower_name(table->options.access_level))) : Value(),
-                      version.version == table->schema_version, storage_id(*table),
-                      table->options.use_user_storage});
+                      version.version == table->schema_version, storage_id(*table), table->options.use_user_storage});
     }
   }
   return rows;
@@ -120,10 +117,9 @@ std::vector<Row> user_rows(const Input& input) {
   std::vector<Row> rows;
   for (const auto& [id, user] : input.catalog->users) {
     rows.push_back({id, std::string(user->password_hash.empty() ? "" : "***"), std::string(lower_name(user->role)),
-                    user->email ? Value(*user->email) : Value(), user->auth_type,
-                    int64_t{user->failed_login_attempts}, time_or_null(user->locked_until_us),
-                    time_or_null(user->last_login_at_us), user->created_at_us, user->updated_at_us,
-                    time_or_null(user->deleted_at_us)});
+                    user->email ? Value(*user->email) : Value(), user->auth_type, int64_t{user->failed_login_attempts},
+                    time_or_null(user->locked_until_us), time_or_null(user->last_login_at_us), user->created_at_us,
+                    user->updated_at_us, time_or_null(user->deleted_at_us)});
   }
   return rows;
 }
@@ -168,41 +164,106 @@ constexpr TypeTag kJson = TypeTag::kJson;
 
 std::vector<SystemTable> describe_system_tables() {
   return {
-      {"system", "namespaces", true,
-       {{"namespace_id", kText}, {"name", kText}, {"created_at", kTime}, {"options", kJson, true}, {"table_count", kInt}},
+      {"system",
+       "namespaces",
+       true,
+       {{"namespace_id", kText},
+        {"name", kText},
+        {"created_at", kTime},
+        {"options", kJson, true},
+        {"table_count", kInt}},
        namespace_rows},
-      {"system", "tables", true,
-       {{"namespace_id", kText}, {"table_name", kText}, {"table_type", kText}, {"storage_id", kText, true},
-        {"version", kBigInt}, {"options", kText, true}, {"comment", kText, true}, {"updated_at", kTime},
+      {"system",
+       "tables",
+       true,
+       {{"namespace_id", kText},
+        {"table_name", kText},
+        {"table_type", kText},
+        {"storage_id", kText, true},
+        {"version", kBigInt},
+        {"options", kText, true},
+        {"comment", kText, true},
+        {"updated_at", kTime},
         {"created_at", kTime}},
        table_rows},
-      {"system", "schemas", false,
-       {{"table_id", kText}, {"table_name", kText}, {"namespace_id", kText}, {"table_type", kText},
-        {"created_at", kTime}, {"schema_version", kInt}, {"columns", kJson}, {"table_comment", kText, true},
-        {"updated_at", kTime}, {"options", kJson, true}, {"access_level", kText, true}, {"is_latest", kBoolean},
-        {"storage_id", kText, true}, {"use_user_storage", kBoolean, true}},
+      {"system",
+       "schemas",
+       false,
+       {{"table_id", kText},
+        {"table_name", kText},
+        {"namespace_id", kText},
+        {"table_type", kText},
+        {"created_at", kTime},
+        {"schema_version", kInt},
+        {"columns", kJson},
+        {"table_comment", kText, true},
+        {"updated_at", kTime},
+        {"options", kJson, true},
+        {"access_level", kText, true},
+        {"is_latest", kBoolean},
+        {"storage_id", kText, true},
+        {"use_user_storage", kBoolean, true}},
        schema_rows},
-      {"system", "columns", true,
-       {{"namespace_id", kText}, {"table_name", kText}, {"version", kBigInt}, {"column_id", kBigInt},
-        {"column_name", kText}, {"comment", kText, true}, {"data_type", kText}, {"default_value", kText, true},
-        {"ordinal", kBigInt}, {"nullable", kBoolean}, {"primary_key", kBoolean}, {"primary_key_pos", kBigInt, true}},
+      {"system",
+       "columns",
+       true,
+       {{"namespace_id", kText},
+        {"table_name", kText},
+        {"version", kBigInt},
+        {"column_id", kBigInt},
+        {"column_name", kText},
+        {"comment", kText, true},
+        {"data_type", kText},
+        {"default_value", kText, true},
+        {"ordinal", kBigInt},
+        {"nullable", kBoolean},
+        {"primary_key", kBoolean},
+        {"primary_key_pos", kBigInt, true}},
        column_rows},
-      {"system", "users", false,
-       {{"user_id", kText}, {"password_hash", kText}, {"role", kText}, {"email", kText, true}, {"auth_type", kText},
-        {"failed_login_attempts", kInt}, {"locked_until", kTime, true}, {"last_login_at", kTime, true},
-        {"created_at", kTime}, {"updated_at", kTime}, {"deleted_at", kTime, true}},
+      {"system",
+       "users",
+       false,
+       {{"user_id", kText},
+        {"password_hash", kText},
+        {"role", kText},
+        {"email", kText, true},
+        {"auth_type", kText},
+        {"failed_login_attempts", kInt},
+        {"locked_until", kTime, true},
+        {"last_login_at", kTime, true},
+        {"created_at", kTime},
+        {"updated_at", kTime},
+        {"deleted_at", kTime, true}},
        user_rows},
-      {"system", "jobs", false,
-       {{"job_id", kText}, {"job_type", kText}, {"status", kText}, {"parameters", kJson, true}, {"message", kText, true},
-        {"idempotency_key", kText, true}, {"created_at", kTime}, {"started_at", kTime, true},
+      {"system",
+       "jobs",
+       false,
+       {{"job_id", kText},
+        {"job_type", kText},
+        {"status", kText},
+        {"parameters", kJson, true},
+        {"message", kText, true},
+        {"idempotency_key", kText, true},
+        {"created_at", kTime},
+        {"started_at", kTime, true},
         {"finished_at", kTime, true}},
        job_rows},
-      {"information_schema", "tables", true,
+      {"information_schema",
+       "tables",
+       true,
        {{"table_catalog", kText}, {"table_schema", kText}, {"table_name", kText}, {"table_type", kText}},
        information_tables},
-      {"information_schema", "columns", true,
-       {{"table_catalog", kText}, {"table_schema", kText}, {"table_name", kText}, {"column_name", kText},
-        {"ordinal_position", kInt}, {"column_default", kText, true}, {"is_nullable", kText}, {"data_type", kText}},
+      {"information_schema",
+       "columns",
+       true,
+       {{"table_catalog", kText},
+        {"table_schema", kText},
+        {"table_name", kText},
+        {"column_name", kText},
+        {"ordinal_position", kInt},
+        {"column_default", kText, true},
+        {"is_nullable", kText},
+        {"data_type", kText}},
        information_columns},
       {"information_schema", "schemata", true, {{"catalog_name", kText}, {"schema_name", kText}}, information_schemata},
   };
@@ -314,8 +375,7 @@ Result<std::optional<duck::TableSource>> open_system_table(const Services& servi
   }
   const Input input{services, caller, services.catalog.state()};
   duck::TableSource source;
-  source.computed =
-      duck::ComputedRows{table->definition, std::make_shared<const std::vector<Row>>(table->rows(input))};
+  source.computed = duck::ComputedRows{table->definition, std::make_shared<const std::vector<Row>>(table->rows(input))};
   return source;
 }
 

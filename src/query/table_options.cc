@@ -33,21 +33,22 @@ Result<> set_type(CreateTableAst& ast, std::string_view value) {
   for (const TableType type : {TableType::kUser, TableType::kShared, TableType::kStream}) {
     if (!equal_ignoring_case(value, lower_name(type))) continue;
     if (ast.type && *ast.type != type) {
-      return fail(ErrorCode::kInvalidOperation,
-                  "Conflicting table type definitions: CREATE " + std::string(upper_name(*ast.type)) +
-                      " TABLE with TYPE='" + std::string(upper_name(type)) + "'");
+      return fail(ErrorCode::kInvalidOperation, "Conflicting table type definitions: CREATE " +
+                                                    std::string(upper_name(*ast.type)) + " TABLE with TYPE='" +
+                                                    std::string(upper_name(type)) + "'");
     }
     ast.type = type;
     return {};
   }
-  return fail(ErrorCode::kInvalidOperation, "Invalid table type '" + std::string(value) + "'. Use USER, SHARED or STREAM");
+  return fail(ErrorCode::kInvalidOperation,
+              "Invalid table type '" + std::string(value) + "'. Use USER, SHARED or STREAM");
 }
 
 Result<> set_storage_id(CreateTableAst& ast, std::string_view value) {
   const auto allowed = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; };
   if (value.empty() || !std::ranges::all_of(value, allowed)) {
-    return fail(ErrorCode::kInvalidOperation, "Storage id '" + std::string(value) +
-                                                  "' may hold only letters, digits, '_' and '-'");
+    return fail(ErrorCode::kInvalidOperation,
+                "Storage id '" + std::string(value) + "' may hold only letters, digits, '_' and '-'");
   }
   ast.options.storage_id = value;
   return {};

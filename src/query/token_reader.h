@@ -35,7 +35,9 @@ class TokenReader {
   bool accept(std::span<const std::string_view> words);
   bool accept(std::string_view word) { return accept({word}); }
   // True if the words come next; stays.
-  bool peek(std::initializer_list<std::string_view> words) const { return peek(std::span(words.begin(), words.size())); }
+  bool peek(std::initializer_list<std::string_view> words) const {
+    return peek(std::span(words.begin(), words.size()));
+  }
   bool peek(std::span<const std::string_view> words) const;
   // Errors: kInvalidSql "Expected WORD near 'token'".
   Result<> expect(std::string_view word);

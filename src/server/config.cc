@@ -1,11 +1,11 @@
 #include "server/config.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
-#include <toml++/toml.h>
 #include <variant>
 
 namespace kalamdb::server {
@@ -33,9 +33,10 @@ const std::array kSettings{
             "Network threads; 0 means one for each core."},
     Setting{"server.node_number", "", &Config::node_number, 0, 1023, "This node's number within `_seq`."},
     Setting{"storage.data_path", "KALAMDB_DATA_DIR", &Config::data_path, 0, 0, "Where the database lies."},
-    Setting{"storage.durability", "", &Config::durability, 0, 0,
-            "`fsync`: an acknowledged write is on the disk. `os`: the operating system has it; a power failure may lose "
-            "the last moments."},
+    Setting{
+        "storage.durability", "", &Config::durability, 0, 0,
+        "`fsync`: an acknowledged write is on the disk. `os`: the operating system has it; a power failure may lose "
+        "the last moments."},
     Setting{"storage.block_cache_bytes", "", &Config::block_cache_bytes, 1 << 20, 1024 * kGiB,
             "Memory for blocks of hot rows."},
     Setting{"storage.write_buffer_bytes", "", &Config::write_buffer_bytes, 1 << 20, 16 * kGiB,
@@ -96,8 +97,8 @@ const std::array kSettings{
             "WebSocket clients must send an Origin."},
     Setting{"security.cors.allowed_origins", "KALAMDB_SECURITY_CORS_ALLOWED_ORIGINS", &Config::allowed_origins, 0, 0,
             "Origins that browsers may connect from; empty or `*` means any."},
-    Setting{"websocket.client_timeout_secs", "KALAMDB_WEBSOCKET_CLIENT_TIMEOUT_SECS", &Config::client_timeout_s, 1, 3600,
-            "A socket without a frame for this long is closed."},
+    Setting{"websocket.client_timeout_secs", "KALAMDB_WEBSOCKET_CLIENT_TIMEOUT_SECS", &Config::client_timeout_s, 1,
+            3600, "A socket without a frame for this long is closed."},
     Setting{"websocket.heartbeat_interval_secs", "KALAMDB_WEBSOCKET_HEARTBEAT_INTERVAL_SECS",
             &Config::heartbeat_interval_s, 1, 3600, "How often that is looked at."},
     Setting{"websocket.auth_timeout_secs", "KALAMDB_WEBSOCKET_AUTH_TIMEOUT_SECS", &Config::auth_timeout_s, 1, 3600,
@@ -125,9 +126,9 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string_view nearest_key(std::string_view key) {
-  return std::ranges::min_element(kSettings, {}, [&](const Setting& setting) {
-           return edit_distance(setting.key, key);
-         })->key;
+  return std::ranges::min_element(kSettings, {},
+                                  [&](const Setting& setting) { return edit_distance(setting.key, key); })
+      ->key;
 }
 
 Result<> set_number(const Setting& setting, int64_t Config::*member, int64_t value, Config& config) {
@@ -141,12 +142,12 @@ Result<> set_number(const Setting& setting, int64_t Config::*member, int64_t val
 
 Result<> set_from_toml(const Setting& setting, const toml::node& node, Config& config) {
   if (const auto* text = std::get_if<std::string Config::*>(&setting.member); text != nullptr && node.is_string()) {
-    config.**text = node.as_string()->get();
+    config.** text = node.as_string()->get();
   } else if (const auto* number = std::get_if<int64_t Config::*>(&setting.member);
              number != nullptr && node.is_integer()) {
     return set_number(setting, *number, node.as_integer()->get(), config);
   } else if (const auto* flag = std::get_if<bool Config::*>(&setting.member); flag != nullptr && node.is_boolean()) {
-    config.**flag = node.as_boolean()->get();
+    config.** flag = node.as_boolean()->get();
   } else if (const auto* list = std::get_if<std::vector<std::string> Config::*>(&setting.member);
              list != nullptr && node.is_array()) {
     (config.**list).clear();
@@ -162,14 +163,14 @@ Result<> set_from_toml(const Setting& setting, const toml::node& node, Config& c
 
 Result<> set_from_text(const Setting& setting, std::string_view text, Config& config) {
   if (const auto* member = std::get_if<std::string Config::*>(&setting.member)) {
-    config.**member = text;
+    config.** member = text;
     return {};
   }
   if (const auto* member = std::get_if<bool Config::*>(&setting.member)) {
     if (text != "true" && text != "false" && text != "1" && text != "0") {
       return invalid(std::string(setting.environment) + " must be true or false");
     }
-    config.**member = text == "true" || text == "1";
+    config.** member = text == "true" || text == "1";
     return {};
   }
   if (const auto* member = std::get_if<std::vector<std::string> Config::*>(&setting.member)) {

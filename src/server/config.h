@@ -1,5 +1,5 @@
-// The server's configuration: a TOML file, overridden by the environment. Every setting is declared once, in the table in
-// config.cc, from which parsing, validation and docs/configuration.md follow.
+// The server's configuration: a TOML file, overridden by the environment. Every setting is declared once, in the table
+// in config.cc, from which parsing, validation and docs/configuration.md follow.
 #pragma once
 
 #include <cstdint>

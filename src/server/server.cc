@@ -233,7 +233,9 @@ std::string Server::url() const {
 std::string Server::setup_hint() const {
   if (!parts_->login->needs_setup()) return {};
   return "Root has no password yet, so nobody can log in. Set one from this machine with\n"
-         "  curl -X POST " + url() + "/v1/api/auth/setup -H 'Content-Type: application/json' \\\n"
+         "  curl -X POST " +
+         url() +
+         "/v1/api/auth/setup -H 'Content-Type: application/json' \\\n"
          "    -d '{\"user\":\"admin\",\"password\":\"…\",\"root_password\":\"…\"}'\n"
          "or start the server with KALAMDB_ROOT_PASSWORD in its environment.";
 }

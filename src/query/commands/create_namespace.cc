@@ -12,7 +12,7 @@ class CreateNamespace : public Command {
   CreateNamespace(std::string name, bool if_not_exists) : name_(std::move(name)), if_not_exists_(if_not_exists) {}
 
   Result<> authorize(const Caller& caller) const override {
-    return auth::check_admin(caller.role, "namespace operations");
+    return auth::check_admin(auth::AdminArea::kNamespace, caller.role);
   }
 
   Result<StatementResult> run(const Services& services, const StatementContext&) const override {

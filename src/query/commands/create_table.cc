@@ -44,7 +44,10 @@ class CreateTable : public Command {
     // A user who may not create SHARED tables means a USER table in the namespace of their own name.
     const bool own_namespace = namespace_id == lower(caller.user.value) && !is_admin(caller.role);
     const TableType type = ast_.type.value_or(own_namespace ? TableType::kUser : TableType::kShared);
-    KALAM_CHECK(auth::check_create_table(type, ast_.options.access_level, caller.role));
+    KALAM_CHECK(auth::check_create_table(type, caller.role));
+    if (ast_.options.access_level == model::AccessLevel::kDba && !is_admin(caller.role)) {
+      return fail(ErrorCode::kPermissionDenied, "Only DBA or System roles can create tables with ACCESS_LEVEL='DBA'");
+    }
     KALAM_CHECK(check_options(ast_, type));
 
     StatementResult result;

@@ -38,10 +38,9 @@ StatementResult describe_history(const model::TableDefinition& table) {
                     static_cast<int64_t>(version.columns.size())});
   }
   StatementResult result;
-  result.rows = make_result(
-      {result_column("version", TypeTag::kInt), result_column("created_at", TypeTag::kTimestamp),
-       result_column("changes", TypeTag::kText), result_column("column_count", TypeTag::kInt)},
-      std::move(rows));
+  result.rows = make_result({result_column("version", TypeTag::kInt), result_column("created_at", TypeTag::kTimestamp),
+                             result_column("changes", TypeTag::kText), result_column("column_count", TypeTag::kInt)},
+                            std::move(rows));
   return result;
 }
 

@@ -15,7 +15,7 @@ class DropNamespace : public Command {
       : name_(std::move(name)), if_exists_(if_exists), restricted_(restricted) {}
 
   Result<> authorize(const Caller& caller) const override {
-    return auth::check_admin(caller.role, "namespace operations");
+    return auth::check_admin(auth::AdminArea::kNamespace, caller.role);
   }
 
   Result<StatementResult> run(const Services& services, const StatementContext&) const override {
@@ -25,8 +25,8 @@ class DropNamespace : public Command {
       result.message = "Namespace '" + name_ + "' does not exist";
       return result;
     }
-    const auto tables = std::ranges::count_if(
-        state->tables, [&](const auto& entry) { return entry.second->namespace_id == name_; });
+    const auto tables =
+        std::ranges::count_if(state->tables, [&](const auto& entry) { return entry.second->namespace_id == name_; });
     if (restricted_ && tables > 0) {
       return fail(ErrorCode::kInvalidOperation, "Namespace '" + name_ + "' still has " + std::to_string(tables) +
                                                     " table(s); drop them first or leave RESTRICT out");

@@ -1,5 +1,5 @@
-// [STORAGE] FLUSH TABLE [ns.]t; STORAGE FLUSH ALL [IN ns] (without IN: the request's namespace); FLUSH ALL TABLES [IN ns]
-// (without IN: every namespace)
+// [STORAGE] FLUSH TABLE [ns.]t; STORAGE FLUSH ALL [IN ns] (without IN: the request's namespace); FLUSH ALL TABLES [IN
+// ns] (without IN: every namespace)
 #include "auth/permissions.h"
 #include "query/commands.h"
 #include "query/maintenance.h"
@@ -8,15 +8,13 @@ namespace kalamdb::query {
 
 namespace {
 
-Result<> check_flush(const Caller& caller, const char* statement) {
-  return auth::check_service(caller.role, std::string(statement) + " requires Service, DBA, or System role");
-}
-
 class FlushTable : public Command {
  public:
   explicit FlushTable(QualifiedName name) : name_(std::move(name)) {}
 
-  Result<> authorize(const Caller& caller) const override { return check_flush(caller, "STORAGE FLUSH TABLE"); }
+  Result<> authorize(const Caller& caller) const override {
+    return auth::check_maintain_tables("STORAGE FLUSH", caller.role);
+  }
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     const std::string qualified = namespace_of(name_, context) + "." + name_.name;
@@ -50,7 +48,9 @@ class FlushAll : public Command {
   // `namespace_id` nullopt: every namespace; empty: the request's.
   explicit FlushAll(std::optional<std::string> namespace_id) : namespace_id_(std::move(namespace_id)) {}
 
-  Result<> authorize(const Caller& caller) const override { return check_flush(caller, "STORAGE FLUSH ALL"); }
+  Result<> authorize(const Caller& caller) const override {
+    return auth::check_maintain_tables("STORAGE FLUSH", caller.role);
+  }
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     std::string namespace_id = namespace_id_.value_or("");

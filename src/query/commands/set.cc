@@ -31,7 +31,8 @@ ParsedCommand parse_set(TokenReader& reader) {
   }
   KALAM_TRY(const Name setting, reader.name("a setting"));
   if (std::ranges::find(kHarmless, lower(setting.text)) == kHarmless.end()) {
-    return fail(ErrorCode::kInvalidSql, "SET " + setting.text + " is not allowed: settings belong in the configuration");
+    return fail(ErrorCode::kInvalidSql,
+                "SET " + setting.text + " is not allowed: settings belong in the configuration");
   }
   return std::make_unique<HarmlessSet>();
 }

@@ -28,12 +28,12 @@ class SubscribeTo : public Command {
       return duck::ResultColumn{name, model::DataType{tag}, nullptr};
     };
     StatementResult result;
-    result.rows = make_result({column("status", TypeTag::kText), column("ws_url", TypeTag::kText),
-                               column("subscription", TypeTag::kJson), column("message", TypeTag::kText)},
-                              {{std::string("subscription_required"), "ws://" + context.host + "/v1/ws",
-                                subscription.dump(),
-                                std::string("Open a WebSocket at ws_url, authenticate, and send "
-                                            "{\"type\":\"subscribe\",\"subscription\":…} with this subscription")}});
+    result.rows =
+        make_result({column("status", TypeTag::kText), column("ws_url", TypeTag::kText),
+                     column("subscription", TypeTag::kJson), column("message", TypeTag::kText)},
+                    {{std::string("subscription_required"), "ws://" + context.host + "/v1/ws", subscription.dump(),
+                      std::string("Open a WebSocket at ws_url, authenticate, and send "
+                                  "{\"type\":\"subscribe\",\"subscription\":…} with this subscription")}});
     return result;
   }
 

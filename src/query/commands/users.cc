@@ -37,8 +37,7 @@ class CreateUser : public Command {
   std::optional<std::string> email;
 
   Result<> authorize(const Caller& caller) const override {
-    KALAM_CHECK(auth::check_admin(caller.role, "user operations"));
-    return auth::check_grant_role(caller.role, role);
+    return auth::check_create_user(role, {caller.user, caller.role});
   }
 
   Result<StatementResult> run(const Services& services, const StatementContext&) const override {
@@ -68,8 +67,7 @@ class AlterUser : public Command {
   Result<> authorize(const Caller& caller) const override {
     // Everybody may change their own password.
     if (password && caller.user.value == id) return {};
-    KALAM_CHECK(auth::check_admin(caller.role, "user operations"));
-    return role ? auth::check_grant_role(caller.role, *role) : Result<>();
+    return auth::check_admin(auth::AdminArea::kUser, caller.role);
   }
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
@@ -77,8 +75,8 @@ class AlterUser : public Command {
     if (current == nullptr || (current->deleted_at_us != 0 && !restore)) {
       return fail(ErrorCode::kNotFound, "User '" + id + "' not found");
     }
-    const bool own = context.caller.user.value == id;
-    if (!own) KALAM_CHECK(auth::check_alter_user(context.caller.role, current->role));
+    const auth::Actor actor{context.caller.user, context.caller.role};
+    KALAM_CHECK(password ? auth::check_set_password(*current, actor) : auth::check_change_user(*current, role, actor));
     std::string new_hash;
     if (password) {
       KALAM_TRY(new_hash, hash(services, *password));
@@ -101,7 +99,7 @@ class DropUser : public Command {
   bool if_exists = false;
 
   Result<> authorize(const Caller& caller) const override {
-    return auth::check_admin(caller.role, "user operations");
+    return auth::check_admin(auth::AdminArea::kUser, caller.role);
   }
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
@@ -112,7 +110,7 @@ class DropUser : public Command {
       result.message = "User '" + id + "' does not exist (skipped)";
       return result;
     }
-    KALAM_CHECK(auth::check_alter_user(context.caller.role, current->role));
+    KALAM_CHECK(auth::check_drop_user(*current, {context.caller.user, context.caller.role}));
     const int64_t now_us = services.clock.now_us();
     KALAM_CHECK(services.catalog.change_user(id, [&](catalog::User& user) { user.deleted_at_us = now_us; }));
     result.message = "User '" + id + "' dropped (soft delete)";
