@@ -213,7 +213,7 @@ Result<Value> coerce_text(const ValueView& input, const DataType& type) {
 Result<Value> coerce_bytes(const ValueView& input, const DataType& type) {
   auto text = std::get_if<std::string_view>(&input);
   if (!text) return cannot_convert(input, type);
-  if (!text->starts_with("\\x")) return Value(std::string(*text));
+  if (!text->starts_with("\\x")) return Value(std::in_place_type<std::string>, *text);
   auto bytes = parse_hex(text->substr(2));
   if (!bytes) return cannot_convert(input, type);
   return Value(*std::move(bytes));
