@@ -154,7 +154,8 @@ InsertShape insert_shape(const duckdb::InsertStatement& insert) {
   shape.columns.assign(insert.columns.begin(), insert.columns.end());
   shape.default_values = insert.default_values;
   shape.has_returning = !insert.returning_list.empty();
-  if (const auto values = insert.GetValuesList()) {
+  const auto values = insert.GetValuesList();
+  if (values && insert.select_statement->node->modifiers.empty()) {
     shape.rows.reserve(values->values.size());
     for (const auto& row : values->values) {
       auto& operands = shape.rows.emplace_back();

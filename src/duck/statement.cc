@@ -84,7 +84,11 @@ Result<duckdb::unique_ptr<duckdb::SQLStatement>> parse_tree(const std::string& s
     return std::move(parser.statements.front());
   } catch (const std::exception& exception) {
     const duckdb::ErrorData error(exception);
-    return invalid(error.RawMessage() + where_in(sql, error));
+    const std::string& message = error.RawMessage();
+    if (message.starts_with("Max expression depth") || message.starts_with("memory exhausted")) {
+      return invalid(fmt::format("SQL statement has expressions nested more than {} levels deep", kMaxExpressionDepth));
+    }
+    return invalid(message + where_in(sql, error));
   }
 }
 

@@ -105,6 +105,7 @@ void Lexer::number() {
     while (is_digit(at(pos_)) || (at(pos_) == '_' && is_digit(at(pos_ + 1)))) ++pos_;
   };
   digits();
+  if (parameter_) return;                        // $1.5 is $1 and .5
   if (at(pos_) == '.' && at(pos_ + 1) != '.') {  // 1..2 is a range of integers
     ++pos_;
     digits();
@@ -119,18 +120,17 @@ void Lexer::number() {
 }
 
 void Lexer::operator_run() {
+  constexpr size_t kLongest = 64;  // as in DuckDB; also keeps a long run of signs from being read again and again
   const size_t start = pos_;
-  while (pos_ < sql_.size() && class_of(sql_[pos_]) == kOperatorChar) {
+  size_t unusual = std::string_view::npos;  // the first character that no operator of standard SQL has
+  while (pos_ < sql_.size() && pos_ - start < kLongest && class_of(sql_[pos_]) == kOperatorChar) {
     if (pos_ > start && ((sql_[pos_] == '-' && at(pos_ + 1) == '-') || (sql_[pos_] == '/' && at(pos_ + 1) == '*')))
       break;
+    if (unusual == std::string_view::npos && std::strchr("~!@#^&|`%", sql_[pos_]) != nullptr) unusual = pos_;
     ++pos_;
   }
-  // `=-` is two operators and `@-` is one: a trailing sign belongs to the operator only beside characters that
-  // standard SQL has no operators of.
-  while (pos_ - start > 1 && (sql_[pos_ - 1] == '+' || sql_[pos_ - 1] == '-')) {
-    if (sql_.substr(start, pos_ - 1 - start).find_first_of("~!@#^&|`%") != std::string_view::npos) break;
-    --pos_;
-  }
+  // `=-` is two operators and `@-` is one: a trailing sign belongs to the operator only beside an unusual character.
+  while (pos_ - start > 1 && (sql_[pos_ - 1] == '+' || sql_[pos_ - 1] == '-') && unusual >= pos_ - 1) --pos_;
 }
 
 // Where the next part of a string that goes on after white space with a newline ('a' ⏎ 'b') has its opening quote, or
@@ -151,7 +151,7 @@ size_t Lexer::continuation(size_t at) const {
 }
 
 // At the opening quote.
-bool Lexer::quoted(char quote, bool escapes, const char* unterminated) {
+bool Lexer::quoted(char quote, bool escapes, bool doubling, const char* unterminated) {
   ++pos_;
   while (true) {
     if (escapes) {
@@ -166,7 +166,7 @@ bool Lexer::quoted(char quote, bool escapes, const char* unterminated) {
     }
     if (pos_ >= sql_.size()) return fail(unterminated);
     ++pos_;
-    if (at(pos_) == quote && pos_ < sql_.size()) {
+    if (doubling && at(pos_) == quote && pos_ < sql_.size()) {
       ++pos_;
       continue;
     }
@@ -185,6 +185,7 @@ bool Lexer::dollar(Token& token) {
   token.kind = TokenKind::kOperator;
   if (at(end) != '$') {
     ++pos_;
+    parameter_ = is_digit(at(pos_));
     return true;
   }
   token.kind = TokenKind::kString;
@@ -204,14 +205,15 @@ bool Lexer::next(Token& token) {
   constexpr const char* kUnterminatedString = "Unterminated quoted string in SQL batch";
   if (c == '\'') {
     token.kind = TokenKind::kString;
-    complete = quoted('\'', false, kUnterminatedString);
+    complete = quoted('\'', false, true, kUnterminatedString);
   } else if (c == '"') {
     token.kind = TokenKind::kQuotedWord;
-    complete = quoted('"', false, "Unterminated quoted identifier in SQL batch");
+    complete = quoted('"', false, true, "Unterminated quoted identifier in SQL batch");
   } else if (class_of(c) == kIdentifierStart && after == '\'' && std::strchr("eExXbB", c) != nullptr) {
     token.kind = TokenKind::kString;
     ++pos_;
-    complete = quoted('\'', (c | 0x20) == 'e', kUnterminatedString);
+    const bool is_escaped = (c | 0x20) == 'e';  // X'' and B'' know no doubled quotes
+    complete = quoted('\'', is_escaped, is_escaped, kUnterminatedString);
   } else if ((c | 0x20) == 'u' && after == '&' && (at(pos_ + 2) == '\'' || at(pos_ + 2) == '"')) {
     complete = fail("Text with Unicode escapes (U&'…') is not supported: write the characters, or E'\\u…'");
   } else if (class_of(c) == kIdentifierStart) {
@@ -220,6 +222,7 @@ bool Lexer::next(Token& token) {
   } else if (is_digit(c) || (c == '.' && is_digit(after))) {
     token.kind = TokenKind::kNumber;
     number();
+    parameter_ = false;
   } else if (c == '$') {
     complete = dollar(token);
   } else if (class_of(c) == kOperatorChar) {
@@ -229,7 +232,7 @@ bool Lexer::next(Token& token) {
     complete = fail("SQL text contains a NUL byte");
   } else {
     token.kind = TokenKind::kOperator;
-    pos_ += c == ':' && (after == ':' || after == '=') ? 2 : 1;
+    pos_ += (c == ':' && (after == ':' || after == '=')) || (c == '.' && after == '.') ? 2 : 1;
   }
   token.offset = static_cast<uint32_t>(start);
   token.length = static_cast<uint32_t>(pos_ - start);

@@ -17,7 +17,7 @@ enum class TokenKind : uint8_t {
   kQuotedWord,  // "identifier"
   kNumber,
   kString,    // '…', E'…', $$…$$, X'…'
-  kOperator,  // one punctuation mark or operator; `;` `(` `)` `,` `.` `$` `?` and brackets always alone
+  kOperator,  // one punctuation mark or operator; `;` `(` `)` `,` `$` `?`, brackets and one `.` always alone
 };
 
 struct Token {
@@ -43,13 +43,14 @@ class Lexer {
   void word();
   void number();
   void operator_run();
-  bool quoted(char quote, bool escapes, const char* unterminated);
+  bool quoted(char quote, bool escapes, bool doubling, const char* unterminated);
   bool dollar(Token& token);
   size_t continuation(size_t at) const;
   char at(size_t i) const { return i < sql_.size() ? sql_[i] : '\0'; }
 
   std::string_view sql_;
   size_t pos_ = 0;
+  bool parameter_ = false;  // the next token is the number of a $n
   const char* error_ = "";
 };
 
