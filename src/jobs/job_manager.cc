@@ -50,7 +50,7 @@ void JobManager::stop() {
 Result<Job> JobManager::create(JobType type, std::string parameters, std::string idempotency_key) {
   Job job;
   job.type = type;
-  job.id = std::string(prefix(type)) + "-" + platform::random_hex(random_, 12);
+  job.id = std::string(prefix(type)) + "-" + platform::random_hex(random_, 6);
   job.parameters = std::move(parameters);
   job.idempotency_key = std::move(idempotency_key);
   job.created_at_us = clock_.now_us();

@@ -134,7 +134,8 @@ Result<model::Value> convert(const RowValues& values, const model::ValueView& ce
   using model::TypeTag;
   const bool plain = model::is_integer(type.tag) || model::is_text_like(type.tag) || type.tag == TypeTag::kBoolean ||
                      type.tag == TypeTag::kFloat || type.tag == TypeTag::kDouble;
-  if (model::is_null(cell) || type == column.type || plain) return values.coerced(cell, column, row_number);
+  if (type == column.type) return model::to_value(cell);
+  if (model::is_null(cell) || plain) return values.coerced(cell, column, row_number);
   const std::string text = model::to_text(cell, type);
   return values.coerced(std::string_view(text), column, row_number);
 }
