@@ -3,8 +3,8 @@
 // for the storage folders, extensions and configuration locked.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,18 +18,26 @@
 
 namespace kalamdb::duck {
 
+// Where volatile functions of SQL get their values; each is called from several threads. One left out is not offered.
+struct ValueGenerators {
+  std::function<int64_t()> snowflake_id;
+  std::function<model::Uuid()> uuid_v7;
+  std::function<std::string()> ulid;
+};
+
 struct EngineOptions {
-  unsigned threads = 0;                        // 0: one a core
-  uint64_t memory_bytes = 0;                   // for all queries together; 0: a quarter of the machine's
-  std::string temp_directory;                  // where large sorts and joins spill; made if missing
+  unsigned threads = 0;                          // 0: one a core
+  uint64_t memory_bytes = 0;                     // for all queries together; 0: a quarter of the machine's
+  std::string temp_directory;                    // where large sorts and joins spill; made if missing
   std::vector<std::string> storage_directories;  // absolute; the only places from which files are read or written
+  ValueGenerators generators;
 };
 
 // What a statement runs with, besides its tables.
 struct QueryContext {
   std::string current_user;
-  std::string current_role;  // "user", "dba"
-  int64_t now_us = 0;        // NOW(): one value for the whole statement
+  std::string current_role;                  // "user", "dba"
+  int64_t now_us = 0;                        // NOW(): one value for the whole statement
   std::span<const model::Value> parameters;  // NULL, bool, int64_t, double, string, or a float vector
   int64_t timeout_ms = 30'000;               // 0: none; past it the query stops with kTimeout
   // Answer a plain scan in primary-key order, as clients of 0.4 are used to, if it reads at most this many rows.
@@ -65,7 +73,7 @@ class QueryResult {
 
 // One row that an UPDATE or DELETE touches.
 struct TouchedRow {
-  model::Row current;  // `current[i]` belongs to `table.columns[i]`; `_seq` and `_deleted` filled
+  model::Row current;   // `current[i]` belongs to `table.columns[i]`; `_seq` and `_deleted` filled
   model::Row assigned;  // UPDATE: the new value of each SET column, in the order of ChangeShape::set, already coerced
   Seq seq = 0;
   // Where it lies when it is cold.
@@ -108,8 +116,8 @@ class Engine {
   virtual Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
                                                      const QueryContext& context) = 0;
 
-  // The rows that an INSERT wants to insert: columns of the result are those of `columns` in that order (each must be of
-  // `table`), not yet coerced.
+  // The rows that an INSERT wants to insert: columns of the result are those of `columns` in that order (each must be
+  // of `table`), not yet coerced.
   virtual Result<std::unique_ptr<QueryResult>> insert_rows(const Statement& insert,
                                                            const std::vector<std::string>& columns,
                                                            SourceResolver& tables, const QueryContext& context) = 0;

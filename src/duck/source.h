@@ -16,6 +16,8 @@
 namespace kalamdb::duck {
 
 struct TableName;
+class Statement;
+class SourceResolver;
 
 // One Parquet file as of a snapshot. Positions count its rows from 0.
 struct Segment {
@@ -55,10 +57,19 @@ struct ComputedRows {
   std::shared_ptr<const std::vector<model::Row>> rows;
 };
 
+// A view: a SELECT that stands for a table, its tables opened by a resolver of its own (its namespace, the caller's
+// rights). `columns` rename those of the SELECT; empty leaves their names.
+struct ViewSource {
+  std::shared_ptr<const Statement> select;
+  std::vector<std::string> columns;
+  std::shared_ptr<SourceResolver> tables;
+};
+
 struct TableSource {
-  // One of the two.
+  // One of the three.
   std::shared_ptr<const TableScan> scan;
   std::optional<ComputedRows> computed;
+  std::optional<ViewSource> view;
 };
 
 // Opens the tables of one statement for one caller: resolves the name in the request's namespace, authorises, and

@@ -1,0 +1,163 @@
+#include "duck/dml.h"
+
+#include "duck/query_state.h"
+#include "duck/types.h"
+#include "duckdb/parser/expression/list.hpp"
+#include "duckdb/parser/query_node/list.hpp"
+#include "duckdb/parser/result_modifier.hpp"
+#include "duckdb/parser/statement/list.hpp"
+#include "duckdb/parser/tableref/list.hpp"
+
+namespace kalamdb::duck {
+
+using duckdb::make_uniq;
+using Expression = duckdb::unique_ptr<duckdb::ParsedExpression>;
+using Node = duckdb::unique_ptr<duckdb::QueryNode>;
+
+namespace {
+
+Expression column_ref(std::string_view name) { return make_uniq<duckdb::ColumnRefExpression>(std::string(name)); }
+
+duckdb::unique_ptr<duckdb::TableRef> cross_join(duckdb::unique_ptr<duckdb::TableRef> left,
+                                                duckdb::unique_ptr<duckdb::TableRef> right) {
+  auto join = make_uniq<duckdb::JoinRef>(duckdb::JoinRefType::CROSS);
+  join->left = std::move(left);
+  join->right = std::move(right);
+  return join;
+}
+
+Node with_ctes(Node node, duckdb::CommonTableExpressionMap&& ctes) {
+  if (ctes.map.empty()) return node;
+  for (auto& [name, cte] : ctes.map) node->cte_map.map[name] = std::move(cte);
+  duckdb::QueryNode::ExtractCTENodes(node);
+  return node;
+}
+
+void add_order(duckdb::QueryNode& node, std::string_view column, duckdb::OrderType direction) {
+  auto order = make_uniq<duckdb::OrderModifier>();
+  order->orders.emplace_back(direction, duckdb::OrderByNullType::NULLS_LAST, column_ref(column));
+  node.modifiers.push_back(std::move(order));
+}
+
+// What to put in place of a DEFAULT that stands for the value of a column; nothing else is touched.
+void replace_default(Expression& expression, const model::TableDefinition& table, const std::string& column_name) {
+  if (expression->GetExpressionClass() != duckdb::ExpressionClass::DEFAULT) return;
+  if (const auto* column = table.find_column(column_name)) expression = default_expression(*column);
+}
+
+duckdb::unique_ptr<duckdb::UpdateStatement> as_update(duckdb::SQLStatement& tree) {
+  return duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::UpdateStatement>(
+      tree.Cast<duckdb::UpdateStatement>().Copy());
+}
+
+}  // namespace
+
+Expression default_expression(const model::ColumnDefinition& column) {
+  switch (column.default_value.kind) {
+    case model::ColumnDefault::Kind::kLiteral:
+      return make_uniq<duckdb::ConstantExpression>(
+          to_duck_value(model::view(column.default_value.literal), column.type));
+    case model::ColumnDefault::Kind::kFunction:
+      return make_uniq<duckdb::FunctionExpression>(duckdb::StringUtil::Lower(column.default_value.function),
+                                                   duckdb::vector<Expression>());
+    case model::ColumnDefault::Kind::kNone:
+      break;
+  }
+  return make_uniq<duckdb::ConstantExpression>(duckdb::Value());
+}
+
+ChangeQuery change_query(const Statement& change, const model::TableDefinition& table) {
+  ChangeQuery result;
+  auto select = make_uniq<duckdb::SelectNode>();
+  duckdb::CommonTableExpressionMap ctes;
+  std::vector<Expression> set_expressions;
+  duckdb::unique_ptr<duckdb::TableRef> target;
+  duckdb::vector<duckdb::unique_ptr<duckdb::TableRef>> others;
+  if (change.kind() == StatementKind::kUpdate) {
+    auto update = as_update(*change.impl().tree);
+    target = std::move(update->table);
+    if (update->from_table) others.push_back(std::move(update->from_table));
+    ctes = std::move(update->cte_map);
+    select->where_clause = std::move(update->set_info->condition);
+    for (size_t i = 0; i < update->set_info->columns.size(); ++i) {
+      result.set_columns.push_back(update->set_info->columns[i]);
+      set_expressions.push_back(std::move(update->set_info->expressions[i]));
+      replace_default(set_expressions.back(), table, result.set_columns.back());
+    }
+  } else {
+    auto copy = change.impl().tree->Copy();
+    auto& removal = copy->Cast<duckdb::DeleteStatement>();
+    target = std::move(removal.table);
+    others = std::move(removal.using_clauses);
+    ctes = std::move(removal.cte_map);
+    select->where_clause = std::move(removal.condition);
+  }
+  result.target = target.get();
+  result.may_repeat_rows = !others.empty();
+  const std::string alias = target->alias.empty() ? target->Cast<duckdb::BaseTableRef>().table_name : target->alias;
+  const auto add = [&](const std::string& name) {
+    select->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(name, alias));
+  };
+  for (const auto& column : table.columns) add(column.name);
+  add(kSegmentIdColumn);
+  add(kPositionColumn);
+  for (auto& expression : set_expressions) select->select_list.push_back(std::move(expression));
+  select->from_table = std::move(target);
+  for (auto& other : others) select->from_table = cross_join(std::move(select->from_table), std::move(other));
+  result.query = with_ctes(std::move(select), std::move(ctes));
+  return result;
+}
+
+Node insert_query(const Statement& insert, const std::vector<std::string>& columns,
+                  const model::TableDefinition& table) {
+  auto copy = insert.impl().tree->Copy();
+  auto& statement = copy->Cast<duckdb::InsertStatement>();
+  if (statement.GetValuesList()) {
+    auto& values =
+        statement.select_statement->node->Cast<duckdb::SelectNode>().from_table->Cast<duckdb::ExpressionListRef>();
+    for (auto& row : values.values) {
+      for (size_t i = 0; i < row.size() && i < columns.size(); ++i) replace_default(row[i], table, columns[i]);
+    }
+  }
+  return with_ctes(std::move(statement.select_statement->node), std::move(statement.cte_map));
+}
+
+Node live_query(const Statement& select, bool star_has_seq, Seq after, uint64_t newest) {
+  auto copy = select.impl().tree->Copy();
+  auto node = std::move(copy->Cast<duckdb::SelectStatement>().node);
+  auto& inner = node->Cast<duckdb::SelectNode>();
+  bool has_seq = false;
+  for (const auto& item : inner.select_list) {
+    if (item->GetExpressionClass() == duckdb::ExpressionClass::STAR) has_seq |= star_has_seq;
+    if (item->GetExpressionClass() == duckdb::ExpressionClass::COLUMN_REF && item->GetName() == model::kSeqColumn)
+      has_seq = true;
+  }
+  if (!has_seq) inner.select_list.push_back(column_ref(model::kSeqColumn));
+  if (after > 0) {
+    Expression later = make_uniq<duckdb::ComparisonExpression>(
+        duckdb::ExpressionType::COMPARE_GREATERTHAN, column_ref(model::kSeqColumn),
+        make_uniq<duckdb::ConstantExpression>(duckdb::Value::BIGINT(after)));
+    if (inner.where_clause) {
+      later = make_uniq<duckdb::ConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND,
+                                                       std::move(inner.where_clause), std::move(later));
+    }
+    inner.where_clause = std::move(later);
+  }
+  if (newest == 0) {
+    add_order(*node, model::kSeqColumn, duckdb::OrderType::ASCENDING);
+    return node;
+  }
+  add_order(*node, model::kSeqColumn, duckdb::OrderType::DESCENDING);
+  auto limit = make_uniq<duckdb::LimitModifier>();
+  limit->limit = make_uniq<duckdb::ConstantExpression>(duckdb::Value::BIGINT(static_cast<int64_t>(newest)));
+  node->modifiers.push_back(std::move(limit));
+  auto outer = make_uniq<duckdb::SelectNode>();
+  outer->select_list.push_back(make_uniq<duckdb::StarExpression>());
+  auto subquery = make_uniq<duckdb::SelectStatement>();
+  subquery->node = std::move(node);
+  outer->from_table = make_uniq<duckdb::SubqueryRef>(std::move(subquery));
+  add_order(*outer, model::kSeqColumn, duckdb::OrderType::ASCENDING);
+  return outer;
+}
+
+}  // namespace kalamdb::duck

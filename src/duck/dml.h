@@ -1,0 +1,35 @@
+// UPDATE, DELETE, INSERT … SELECT and subscriptions as the queries that give their rows. For the other files of this
+// folder only.
+#pragma once
+
+#include <duckdb.hpp>
+
+#include "duck/statement_impl.h"
+#include "duckdb/parser/query_node.hpp"
+#include "duckdb/parser/tableref.hpp"
+#include "model/table.h"
+
+namespace kalamdb::duck {
+
+struct ChangeQuery {
+  duckdb::unique_ptr<duckdb::QueryNode> query;
+  const duckdb::TableRef* target = nullptr;  // within `query`
+  bool may_repeat_rows = false;              // it joins other tables
+  std::vector<std::string> set_columns;
+};
+
+// SELECT the columns of the table, `_segment_id`, `_position`, then the SET expressions.
+ChangeQuery change_query(const Statement& change, const model::TableDefinition& table);
+
+// The rows that an INSERT gives for `columns`, with DEFAULT replaced by the columns' defaults.
+duckdb::unique_ptr<duckdb::QueryNode> insert_query(const Statement& insert, const std::vector<std::string>& columns,
+                                                   const model::TableDefinition& table);
+
+// The rows of a subscription with after < _seq, ascending, with `newest` > 0 only the last ones.
+duckdb::unique_ptr<duckdb::QueryNode> live_query(const Statement& select, bool star_has_seq, Seq after,
+                                                 uint64_t newest);
+
+// The DEFAULT of a column as an expression.
+duckdb::unique_ptr<duckdb::ParsedExpression> default_expression(const model::ColumnDefinition& column);
+
+}  // namespace kalamdb::duck

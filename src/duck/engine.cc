@@ -1,0 +1,250 @@
+#include "duck/engine.h"
+
+#include <filesystem>
+#include <unordered_set>
+
+#include "duck/dml.h"
+#include "duck/duck_error.h"
+#include "duck/functions.h"
+#include "duck/plan_hook.h"
+#include "duck/predicate.h"
+#include "duck/rewrite.h"
+#include "duck/segment_io.h"
+#include "duck/session.h"
+#include "duck/statement_impl.h"
+#include "duck/table_scan.h"
+#include "duck/types.h"
+#include "duckdb/main/config.hpp"
+#include "duckdb/parser/statement/list.hpp"
+#include "model/key_codec.h"
+
+namespace kalamdb::duck {
+
+namespace {
+
+Result<> make_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail(ErrorCode::kIo, "Cannot make the folder " + path + ": " + error.message());
+  return {};
+}
+
+void lock_down(duckdb::DBConfig& config, const EngineOptions& options) {
+  const auto set = [&](const char* name, duckdb::Value value) { config.SetOptionByName(name, std::move(value)); };
+  if (!options.temp_directory.empty()) set("temp_directory", duckdb::Value(options.temp_directory));
+  set("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
+  set("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
+  if (options.threads > 0) set("threads", duckdb::Value::BIGINT(options.threads));
+  if (options.memory_bytes > 0)
+    set("memory_limit", duckdb::Value(std::to_string(options.memory_bytes) + "B"));
+  else
+    set("memory_limit", duckdb::Value("25%"));
+}
+
+// The table that an INSERT, UPDATE or DELETE writes to.
+Result<model::TablePtr> target_table(const TableName& name, SourceResolver& tables) {
+  KALAM_TRY(const TableSource source, tables.open(name));
+  if (source.scan) return source.scan->table();
+  if (source.computed) return source.computed->table;
+  return fail(ErrorCode::kInvalidOperation, "'" + name.name + "' is a view, which cannot be written to");
+}
+
+class DuckEngine : public Engine {
+ public:
+  Result<> open(const EngineOptions& options) {
+    for (const auto& directory : options.storage_directories) KALAM_CHECK(make_directory(directory));
+    if (!options.temp_directory.empty()) KALAM_CHECK(make_directory(options.temp_directory));
+    return guarded([&]() -> Result<> {
+      duckdb::DBConfig config;
+      lock_down(config, options);
+      instance_->database = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
+      auto& database = *instance_->database->instance;
+      for (const auto& directory : options.storage_directories) database.config.AddAllowedDirectory(directory);
+      if (!options.temp_directory.empty()) database.config.AddAllowedDirectory(options.temp_directory);
+      register_plan_hook(database.config);
+      register_table_scan(database);
+      register_functions(database, options.generators);
+      duckdb::Connection setup(*instance_->database);
+      for (const char* setting :
+           {"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL parquet_metadata_cache = true",
+            "SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"}) {
+        if (auto result = setup.Query(setting); result->HasError())
+          return fail(ErrorCode::kInternal, "DuckDB refuses \"" + std::string(setting) + "\": " + result->GetError());
+      }
+      return {};
+    });
+  }
+
+  Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
+                                             const QueryContext& context) override {
+    return guarded([&]() -> Result<std::unique_ptr<QueryResult>> {
+      if (statement.kind() == StatementKind::kExplain) return explain(statement, tables, context);
+      auto tree = statement.impl().tree->Copy();
+      return run(std::move(tree->Cast<duckdb::SelectStatement>().node), tables, context);
+    });
+  }
+
+  Result<std::unique_ptr<QueryResult>> insert_rows(const Statement& insert, const std::vector<std::string>& columns,
+                                                   SourceResolver& tables, const QueryContext& context) override {
+    return guarded([&]() -> Result<std::unique_ptr<QueryResult>> {
+      KALAM_TRY(const auto table, target_table(insert.insert()->table, tables));
+      KALAM_TRY(auto result,
+                run(insert_query(insert, columns, *table), tables, context, {.hide_system_columns = true}));
+      if (result->columns().size() != columns.size()) {
+        return fail(ErrorCode::kInvalidSql, "INSERT names " + std::to_string(columns.size()) + " column(s) but gives " +
+                                                std::to_string(result->columns().size()) + " value(s) a row");
+      }
+      return result;
+    });
+  }
+
+  Result<std::vector<TouchedRow>> changes(const Statement& change, SourceResolver& tables,
+                                          const QueryContext& context) override {
+    return guarded([&]() -> Result<std::vector<TouchedRow>> {
+      KALAM_TRY(const auto table, target_table(change.change()->table, tables));
+      ChangeQuery changes = change_query(change, *table);
+      KALAM_TRY(auto result, run(std::move(changes.query), tables, context, {.positioned = changes.target}));
+      return read_changes(*result, *table, changes);
+    });
+  }
+
+  Result<std::unique_ptr<QueryResult>> live_rows(const Statement& select, SourceResolver& tables,
+                                                 const QueryContext& context, Seq after, uint64_t newest) override {
+    return guarded([&]() -> Result<std::unique_ptr<QueryResult>> {
+      KALAM_TRY(const LiveShape shape, select.live());
+      KALAM_TRY(const auto table, target_table(shape.table, tables));
+      const bool star_has_seq = table->type != model::TableType::kSystem && table->find_column(model::kSeqColumn);
+      return run(live_query(select, star_has_seq, after, newest), tables, context);
+    });
+  }
+
+  Result<std::unique_ptr<Predicate>> bind_predicate(const Statement& select, const model::TablePtr& table,
+                                                    const QueryContext& context) override {
+    return guarded([&] { return make_predicate(session(context), select, table, context); });
+  }
+
+  Result<WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table, model::RowCursor& rows,
+                                       const std::vector<std::pair<std::string, std::string>>& metadata) override {
+    return guarded([&] { return write_segment_file(*session({.timeout_ms = 0}), path, table, rows, metadata); });
+  }
+
+  Result<std::vector<SegmentRow>> find_in_segments(const model::TablePtr& table, std::span<const Segment> segments,
+                                                   std::span<const std::string> keys) override {
+    return guarded([&] { return find_segment_rows(*session({.timeout_ms = 0}), table, segments, keys); });
+  }
+
+ private:
+  std::unique_ptr<Session> session(const QueryContext& context) {
+    return std::make_unique<Session>(instance_, context);
+  }
+
+  Result<std::unique_ptr<QueryResult>> run(duckdb::unique_ptr<duckdb::QueryNode> query, SourceResolver& tables,
+                                           const QueryContext& context, RewriteOptions options = {}) {
+    auto own = session(context);
+    KALAM_CHECK(Rewriter(own->state(), tables, context.parameters, options).run(*query));
+    KALAM_TRY(auto result, own->start(std::move(query)));
+    return stream_result(std::move(own), std::move(result));
+  }
+
+  // DML is explained as the query that finds its rows.
+  Result<std::unique_ptr<QueryResult>> explain(const Statement& statement, SourceResolver& tables,
+                                               const QueryContext& context) {
+    auto own = session(context);
+    own->state().plain = true;
+    auto tree = statement.impl().tree->Copy();
+    auto& explained = tree->Cast<duckdb::ExplainStatement>().stmt;
+    if (explained->type != duckdb::StatementType::SELECT_STATEMENT)
+      return fail(ErrorCode::kNotImplemented, "EXPLAIN shows the plan of a SELECT only");
+    auto& node = *explained->Cast<duckdb::SelectStatement>().node;
+    KALAM_CHECK(Rewriter(own->state(), tables, context.parameters).run(node));
+    KALAM_TRY(auto result, own->start(std::move(tree)));
+    return stream_result(std::move(own), std::move(result));
+  }
+
+  static Result<std::vector<TouchedRow>> read_changes(QueryResult& result, const model::TableDefinition& table,
+                                                      const ChangeQuery& changes) {
+    const size_t columns = table.columns.size();
+    std::vector<TouchedRow> rows;
+    std::unordered_set<std::string> seen;
+    for (;;) {
+      KALAM_TRY(const ResultBatch* batch, result.next());
+      if (!batch) return rows;
+      for (size_t r = 0; r < batch->row_count(); ++r) {
+        TouchedRow row;
+        for (size_t i = 0; i < columns; ++i) row.current.push_back(model::to_value(batch->cell(r, i)));
+        if (is_tombstone(table, row.current)) continue;
+        if (changes.may_repeat_rows && !seen.insert(model::encode_key(table, row.current)).second) continue;
+        row.seq = sequence(table, row.current);
+        const auto segment = batch->cell(r, columns);
+        row.cold = !model::is_null(segment);
+        if (row.cold) {
+          row.segment_id = static_cast<uint64_t>(std::get<int64_t>(segment));
+          row.position = static_cast<uint32_t>(std::get<int64_t>(batch->cell(r, columns + 1)));
+        }
+        KALAM_CHECK(read_assignments(*batch, r, result.columns(), table, changes.set_columns, row));
+        rows.push_back(std::move(row));
+      }
+    }
+  }
+
+  static Result<> read_assignments(const ResultBatch& batch, size_t r, const std::vector<ResultColumn>& result_columns,
+                                   const model::TableDefinition& table, const std::vector<std::string>& set_columns,
+                                   TouchedRow& row) {
+    const size_t first = table.columns.size() + 2;
+    for (size_t i = 0; i < set_columns.size(); ++i) {
+      const auto* column = table.find_column(set_columns[i]);
+      if (!column) return fail(ErrorCode::kInvalidOperation, "Column '" + set_columns[i] + "' does not exist");
+      const auto cell = batch.cell(r, first + i);
+      const auto& type = result_columns[first + i].type;
+      auto value = coerce_cell(cell, type, column->type);
+      if (!value) return fail(ErrorCode::kSchema, "column '" + column->name + "': " + value.error().message);
+      row.assigned.push_back(*std::move(value));
+    }
+    return {};
+  }
+
+  // Dates, times, decimals and the like pass by their text, since their numbers mean something only with their type.
+  static Result<model::Value> coerce_cell(const model::ValueView& cell, const model::DataType& from,
+                                          const model::DataType& to) {
+    if (model::is_null(cell) || from == to) return model::to_value(cell);
+    switch (from.tag) {
+      case model::TypeTag::kBoolean:
+      case model::TypeTag::kSmallInt:
+      case model::TypeTag::kInt:
+      case model::TypeTag::kBigInt:
+      case model::TypeTag::kFloat:
+      case model::TypeTag::kDouble:
+      case model::TypeTag::kText:
+      case model::TypeTag::kJson:
+      case model::TypeTag::kFile:
+      case model::TypeTag::kEmbedding:
+        return model::coerce(cell, to);
+      default:
+        return model::coerce(std::string_view(model::to_text(cell, from)), to);
+    }
+  }
+
+  static bool is_tombstone(const model::TableDefinition& table, const model::Row& row) {
+    const auto* column = table.find_column(model::kDeletedColumn);
+    const bool* deleted = column ? std::get_if<bool>(&row[column - table.columns.data()]) : nullptr;
+    return deleted && *deleted;
+  }
+
+  static Seq sequence(const model::TableDefinition& table, const model::Row& row) {
+    const auto* column = table.find_column(model::kSeqColumn);
+    const int64_t* value = column ? std::get_if<int64_t>(&row[column - table.columns.data()]) : nullptr;
+    return value ? *value : 0;
+  }
+
+  std::shared_ptr<Instance> instance_ = std::make_shared<Instance>();
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options) {
+  auto engine = std::make_unique<DuckEngine>();
+  KALAM_CHECK(engine->open(options));
+  return engine;
+}
+
+}  // namespace kalamdb::duck

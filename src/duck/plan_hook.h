@@ -1,0 +1,11 @@
+// What is done to every plan between binding and optimising. For the other files of this folder only.
+#pragma once
+
+#include <duckdb.hpp>
+
+namespace kalamdb::duck {
+
+// Notes the stored column behind each result column in the QueryState, and puts small plain scans into key order.
+void register_plan_hook(duckdb::DBConfig& config);
+
+}  // namespace kalamdb::duck

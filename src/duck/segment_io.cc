@@ -1,0 +1,142 @@
+#include "duck/segment_io.h"
+
+#include <filesystem>
+#include <unordered_set>
+
+#include "duck/duck_error.h"
+#include "duck/rewrite.h"
+#include "duck/table_scan.h"
+#include "duck/types.h"
+#include "duckdb/parser/expression/list.hpp"
+#include "duckdb/parser/parsed_data/copy_info.hpp"
+#include "duckdb/parser/query_node/select_node.hpp"
+#include "duckdb/parser/statement/copy_statement.hpp"
+#include "model/key_codec.h"
+
+namespace kalamdb::duck {
+
+using duckdb::make_uniq;
+using Expression = duckdb::unique_ptr<duckdb::ParsedExpression>;
+
+namespace {
+
+constexpr int64_t kRowGroupRows = 122'880;
+
+duckdb::unique_ptr<duckdb::SelectNode> select_columns(const model::TableDefinition& table, size_t slot) {
+  auto node = make_uniq<duckdb::SelectNode>();
+  for (const auto& column : table.columns)
+    node->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(column.name));
+  node->from_table = scan_ref(slot);
+  return node;
+}
+
+// FIELD_IDS and KV_METADATA are given as structs.
+duckdb::Value field_ids(const model::TableDefinition& table) {
+  duckdb::child_list_t<duckdb::Value> ids;
+  for (const auto& column : table.columns)
+    ids.emplace_back(column.name, duckdb::Value::INTEGER(static_cast<int32_t>(column.ordinal)));
+  return duckdb::Value::STRUCT(std::move(ids));
+}
+
+duckdb::Value key_values(const std::vector<std::pair<std::string, std::string>>& metadata) {
+  duckdb::child_list_t<duckdb::Value> values;
+  for (const auto& [key, value] : metadata) values.emplace_back(key, duckdb::Value(value));
+  return duckdb::Value::STRUCT(std::move(values));
+}
+
+// WHERE c1 IN (…) for the first key column, or c1 = v1 AND c2 = v2 … for a single key.
+Result<Expression> key_condition(const model::TableDefinition& table, std::span<const std::string> keys) {
+  const auto key_columns = table.primary_key();
+  const auto constant = [](const model::Value& value, const model::DataType& type) -> Expression {
+    return make_uniq<duckdb::ConstantExpression>(to_duck_value(model::view(value), type));
+  };
+  if (keys.size() == 1) {
+    std::string_view rest = keys[0];
+    duckdb::vector<Expression> equalities;
+    for (const auto* column : key_columns) {
+      KALAM_TRY(const auto value, model::read_key(rest, column->type));
+      equalities.push_back(make_uniq<duckdb::ComparisonExpression>(duckdb::ExpressionType::COMPARE_EQUAL,
+                                                                   make_uniq<duckdb::ColumnRefExpression>(column->name),
+                                                                   constant(value, column->type)));
+    }
+    if (equalities.size() == 1) return std::move(equalities[0]);
+    return make_uniq<duckdb::ConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND, std::move(equalities));
+  }
+  auto in = make_uniq<duckdb::OperatorExpression>(duckdb::ExpressionType::COMPARE_IN,
+                                                  make_uniq<duckdb::ColumnRefExpression>(key_columns[0]->name));
+  for (const std::string& key : keys) {
+    std::string_view rest = key;
+    KALAM_TRY(const auto value, model::read_key(rest, key_columns[0]->type));
+    in->children.push_back(constant(value, key_columns[0]->type));
+  }
+  return in;
+}
+
+}  // namespace
+
+Result<WrittenSegment> write_segment_file(Session& session, const std::string& path, const model::TablePtr& table,
+                                          model::RowCursor& rows,
+                                          const std::vector<std::pair<std::string, std::string>>& metadata) {
+  session.state().plain = true;
+  const size_t slot = session.state().add({.table = table, .cursor = &rows});
+  auto copy = make_uniq<duckdb::CopyStatement>();
+  auto& info = *copy->info;
+  info.is_from = false;
+  info.format = "parquet";
+  info.is_format_auto_detected = false;
+  info.file_path = path;
+  info.options["compression"] = {duckdb::Value("zstd")};
+  info.options["row_group_size"] = {duckdb::Value::BIGINT(kRowGroupRows)};
+  info.options["field_ids"] = {field_ids(*table)};
+  if (!metadata.empty()) info.options["kv_metadata"] = {key_values(metadata)};
+  info.select_statement = select_columns(*table, slot);
+  KALAM_TRY(auto result, session.start(std::move(copy)));
+  KALAM_TRY(auto chunk, session.fetch(*result));
+  WrittenSegment written;
+  if (chunk) written.row_count = chunk->GetValue(0, 0).GetValue<uint64_t>();
+  std::error_code error;
+  written.size_bytes = std::filesystem::file_size(path, error);
+  if (error) return fail(ErrorCode::kIo, "The segment " + path + " was not written: " + error.message());
+  return written;
+}
+
+Result<std::vector<SegmentRow>> find_segment_rows(Session& session, const model::TablePtr& table,
+                                                  std::span<const Segment> segments,
+                                                  std::span<const std::string> keys) {
+  std::vector<SegmentRow> found;
+  if (segments.empty() || keys.empty()) return found;
+  const size_t slot =
+      session.state().add({.table = table, .segments = {segments.begin(), segments.end()}, .with_position = true});
+  session.state().plain = true;
+  auto node = select_columns(*table, slot);
+  node->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(kSegmentIdColumn));
+  node->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(kPositionColumn));
+  KALAM_TRY(node->where_clause, key_condition(*table, keys));
+  KALAM_TRY(auto result, session.start(duckdb::unique_ptr<duckdb::QueryNode>(std::move(node))));
+
+  const std::unordered_set<std::string_view> wanted(keys.begin(), keys.end());
+  const size_t columns = table->columns.size();
+  model::Row row(columns);
+  for (;;) {
+    KALAM_TRY(auto chunk, session.fetch(*result));
+    if (!chunk) return found;
+    std::vector<ColumnView> views;
+    for (size_t i = 0; i < columns; ++i) views.emplace_back(chunk->data[i], chunk->size(), table->columns[i].type);
+    for (duckdb::idx_t r = 0; r < chunk->size(); ++r) {
+      SegmentRow hit;
+      for (size_t i = 0; i < columns; ++i) {
+        row[i] = model::to_value(views[i].cell(r));
+        if (table->columns[i].name == model::kSeqColumn) hit.seq = std::get<int64_t>(row[i]);
+      }
+      hit.key = model::encode_key(*table, row);
+      // The condition looks at the first key column only when there are several keys.
+      if (!wanted.contains(hit.key)) continue;
+      hit.row = model::encode_row(*table, row);
+      hit.segment_id = chunk->GetValue(columns, r).GetValue<uint64_t>();
+      hit.position = chunk->GetValue(columns + 1, r).GetValue<uint32_t>();
+      found.push_back(std::move(hit));
+    }
+  }
+}
+
+}  // namespace kalamdb::duck

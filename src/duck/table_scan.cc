@@ -1,0 +1,301 @@
+#include "duck/table_scan.h"
+
+#include "duck/memory_reader.h"
+#include "duck/pushed_filters.h"
+#include "duck/types.h"
+#include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
+#include "duckdb/common/multi_file/multi_file_reader.hpp"
+#include "duckdb/common/multi_file/multi_file_states.hpp"
+#include "duckdb/parser/parsed_data/create_table_function_info.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "duckdb/planner/operator/logical_get.hpp"
+
+namespace kalamdb::duck {
+
+using duckdb::column_t;
+using duckdb::idx_t;
+using duckdb::LogicalType;
+
+namespace {
+
+// Virtual column ids, beside DuckDB's own few at the start of their range.
+constexpr column_t kSegmentIdColumnId = (column_t{1} << 63) + 500;
+constexpr column_t kHiddenColumnBase = (column_t{1} << 63) + 1000;  // plus the ordinal
+constexpr column_t kPositionColumnId = duckdb::MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER;
+
+// Index of the columns that `*` shows, by their column id.
+std::vector<const model::ColumnDefinition*> visible_columns(const ScanTarget& target) {
+  std::vector<const model::ColumnDefinition*> visible;
+  for (const auto& column : target.table->columns)
+    if (target.is_visible(column)) visible.push_back(&column);
+  return visible;
+}
+
+class DeletionVector : public duckdb::DeleteFilter {
+ public:
+  explicit DeletionVector(std::shared_ptr<const PositionSet> deleted) : deleted_(std::move(deleted)) {}
+
+  idx_t Filter(duckdb::row_t start, idx_t count, duckdb::SelectionVector& result) override {
+    const auto begin = static_cast<uint32_t>(start);
+    // No selection means all of them, which the reader is faster with.
+    if (!deleted_->intersects(begin, begin + static_cast<uint32_t>(count))) return count;
+    result.Initialize(STANDARD_VECTOR_SIZE);
+    idx_t kept = 0;
+    for (idx_t i = 0; i < count; ++i) {
+      result.set_index(kept, i);
+      kept += !deleted_->contains(begin + static_cast<uint32_t>(i));
+    }
+    return kept;
+  }
+
+ private:
+  std::shared_ptr<const PositionSet> deleted_;
+};
+
+// The hot rows and the segments of one table. A file's extended info names its segment by index.
+class TableFileList : public duckdb::MultiFileList {
+ public:
+  TableFileList(std::shared_ptr<const ScanTarget> target, duckdb::vector<duckdb::OpenFileInfo> files)
+      : MultiFileList(files, duckdb::FileGlobOptions::ALLOW_EMPTY), target_(std::move(target)), files_(files) {}
+
+  static duckdb::unique_ptr<TableFileList> of(const std::shared_ptr<const ScanTarget>& target) {
+    duckdb::vector<duckdb::OpenFileInfo> files;
+    if (target->source.scan || target->source.computed || target->cursor) files.emplace_back("hot rows");
+    const auto& segments = target->all_segments();
+    for (size_t i = 0; i < segments.size(); ++i) files.push_back(file_of(segments[i], i));
+    return duckdb::make_uniq<TableFileList>(target, std::move(files));
+  }
+
+  // nullptr for the hot rows.
+  static const Segment* segment_of(const ScanTarget& target, const duckdb::OpenFileInfo& file) {
+    if (!file.extended_info) return nullptr;
+    return &target.all_segments()[file.extended_info->options.at("segment").GetValue<uint64_t>()];
+  }
+
+  const std::shared_ptr<const ScanTarget>& target() const { return target_; }
+
+  duckdb::vector<duckdb::OpenFileInfo> GetAllFiles() override { return files_; }
+  duckdb::FileExpandResult GetExpandResult() override {
+    return files_.empty() ? duckdb::FileExpandResult::NO_FILES : duckdb::FileExpandResult::MULTIPLE_FILES;
+  }
+  idx_t GetTotalFileCount() override { return files_.size(); }
+  duckdb::unique_ptr<duckdb::NodeStatistics> GetCardinality(duckdb::ClientContext&) override {
+    return duckdb::make_uniq<duckdb::NodeStatistics>(target_->row_estimate());
+  }
+  duckdb::unique_ptr<duckdb::MultiFileList> Copy() override {
+    return duckdb::make_uniq<TableFileList>(target_, files_);
+  }
+  duckdb::unique_ptr<duckdb::MultiFileList> ComplexFilterPushdown(
+      duckdb::ClientContext&, const duckdb::MultiFileOptions&, duckdb::MultiFilePushdownInfo&,
+      duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>&) override {
+    return nullptr;
+  }
+  // Called as the scan starts: leaves out segments in which no row can pass.
+  duckdb::unique_ptr<duckdb::MultiFileList> DynamicFilterPushdown(duckdb::ClientContext&,
+                                                                  const duckdb::MultiFileOptions&,
+                                                                  const duckdb::vector<duckdb::string>&,
+                                                                  const duckdb::vector<LogicalType>&,
+                                                                  const duckdb::vector<column_t>& column_ids,
+                                                                  duckdb::TableFilterSet& filters) const override {
+    const ScanBounds bounds = scan_bounds(*target_->table, [&](const model::ColumnDefinition& column) {
+      for (const auto& [index, filter] : filters.filters)
+        if (scan_column_definition(*target_, column_ids[index]) == &column) return filter.get();
+      return static_cast<duckdb::TableFilter*>(nullptr);
+    });
+    duckdb::vector<duckdb::OpenFileInfo> kept;
+    for (const auto& file : files_) {
+      const Segment* segment = segment_of(*target_, file);
+      if (!segment || may_match(*segment, bounds)) kept.push_back(file);
+    }
+    if (kept.size() == files_.size()) return nullptr;
+    return duckdb::make_uniq<TableFileList>(target_, std::move(kept));
+  }
+
+ protected:
+  duckdb::OpenFileInfo GetFile(idx_t i) override { return i < files_.size() ? files_[i] : duckdb::OpenFileInfo(); }
+
+ private:
+  static duckdb::OpenFileInfo file_of(const Segment& segment, size_t index) {
+    duckdb::OpenFileInfo file(segment.path);
+    file.extended_info = duckdb::make_shared_ptr<duckdb::ExtendedOpenFileInfo>();
+    auto& options = file.extended_info->options;
+    options["segment"] = duckdb::Value::UBIGINT(index);
+    // Segments never change, so what is cached of them stays valid.
+    options["validate_external_file_cache"] = duckdb::Value::BOOLEAN(false);
+    return file;
+  }
+
+  std::shared_ptr<const ScanTarget> target_;
+  duckdb::vector<duckdb::OpenFileInfo> files_;
+};
+
+class TableFileReader : public duckdb::MultiFileReader {
+ public:
+  static duckdb::unique_ptr<MultiFileReader> create(const duckdb::TableFunction&) {
+    return duckdb::make_uniq<TableFileReader>();
+  }
+
+  duckdb::unique_ptr<MultiFileReader> Copy() const override {
+    auto copy = duckdb::make_uniq<TableFileReader>();
+    copy->function_name = function_name;
+    copy->set_target(target_);
+    return copy;
+  }
+
+  // The function's argument is the slot of the table in the connection's QueryState.
+  duckdb::vector<duckdb::string> ParsePaths(const duckdb::Value& slot) override { return {slot.ToString()}; }
+  duckdb::shared_ptr<duckdb::MultiFileList> CreateFileList(duckdb::ClientContext& context,
+                                                           const duckdb::vector<duckdb::string>& slot,
+                                                           const duckdb::FileGlobInput&) override {
+    set_target(QueryState::of(context).target(std::stoul(slot.at(0))));
+    return duckdb::shared_ptr<duckdb::MultiFileList>(TableFileList::of(target_));
+  }
+
+  bool Bind(duckdb::MultiFileOptions& options, duckdb::MultiFileList&, duckdb::vector<LogicalType>& types,
+            duckdb::vector<duckdb::string>& names, duckdb::MultiFileReaderBindData& bind_data) override {
+    options.auto_detect_hive_partitioning = false;
+    bind_data.mapping = duckdb::MultiFileColumnMappingMode::BY_FIELD_ID;
+    for (const auto* column : visible_columns(*target_)) {
+      bind_data.schema.push_back(scan_column(*column));
+      names.push_back(column->name);
+      types.push_back(bind_data.schema.back().type);
+    }
+    return true;
+  }
+
+  duckdb::shared_ptr<duckdb::BaseFileReader> CreateReader(duckdb::ClientContext& context,
+                                                          duckdb::GlobalTableFunctionState& state,
+                                                          const duckdb::OpenFileInfo& file, idx_t index,
+                                                          const duckdb::MultiFileBindData& bind_data) override {
+    const Segment* segment = TableFileList::segment_of(*target_, file);
+    if (!segment) return duckdb::make_shared_ptr<MemoryReader>(file, target_);
+    auto reader = MultiFileReader::CreateReader(context, state, file, index, bind_data);
+    if (segment->deleted && !segment->deleted->empty())
+      reader->deletion_filter = duckdb::make_uniq<DeletionVector>(segment->deleted);
+    return reader;
+  }
+
+  duckdb::unique_ptr<duckdb::Expression> GetConstantVirtualColumn(duckdb::MultiFileReaderData& data, idx_t column_id,
+                                                                  const LogicalType& type) override {
+    const Segment* segment = TableFileList::segment_of(*target_, data.reader->file);
+    if (column_id == kSegmentIdColumnId) {
+      return duckdb::make_uniq<duckdb::BoundConstantExpression>(segment ? duckdb::Value::UBIGINT(segment->id)
+                                                                        : duckdb::Value(type));
+    }
+    if (column_id == kPositionColumnId && !segment)
+      return duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value(type));
+    return MultiFileReader::GetConstantVirtualColumn(data, column_id, type);
+  }
+
+  duckdb::unique_ptr<duckdb::Expression> GetVirtualColumnExpression(
+      duckdb::ClientContext& context, duckdb::MultiFileReaderData& data,
+      const duckdb::vector<duckdb::MultiFileColumnDefinition>& local_columns, idx_t& column_id, const LogicalType& type,
+      duckdb::MultiFileLocalIndex local_index,
+      duckdb::optional_ptr<duckdb::MultiFileColumnDefinition>& reference) override {
+    if (const auto* column = scan_column_definition(*target_, column_id)) {
+      reference = &hidden_[column - target_->table->columns.data()];
+      return nullptr;
+    }
+    return MultiFileReader::GetVirtualColumnExpression(context, data, local_columns, column_id, type, local_index,
+                                                       reference);
+  }
+
+ private:
+  void set_target(std::shared_ptr<const ScanTarget> target) {
+    target_ = std::move(target);
+    hidden_.clear();
+    if (!target_) return;
+    for (const auto& column : target_->table->columns) hidden_.push_back(scan_column(column));
+  }
+
+  std::shared_ptr<const ScanTarget> target_;
+  std::vector<duckdb::MultiFileColumnDefinition> hidden_;  // all columns; used for those that `*` leaves out
+};
+
+const ScanTarget& target_of(const duckdb::FunctionData& bind_data) {
+  return *dynamic_cast<TableFileList&>(*bind_data.Cast<duckdb::MultiFileBindData>().file_list).target();
+}
+
+duckdb::virtual_column_map_t virtual_columns(duckdb::ClientContext&,
+                                             duckdb::optional_ptr<duckdb::FunctionData> bind_data) {
+  const ScanTarget& target = target_of(*bind_data);
+  duckdb::virtual_column_map_t columns;
+  // What COUNT(*) reads.
+  columns.emplace(duckdb::COLUMN_IDENTIFIER_EMPTY, duckdb::TableColumn("", LogicalType::BOOLEAN));
+  for (const auto& column : target.table->columns) {
+    if (!target.is_visible(column))
+      columns.emplace(kHiddenColumnBase + column.ordinal, duckdb::TableColumn(column.name, to_duck_type(column.type)));
+  }
+  if (target.with_position) {
+    columns.emplace(kSegmentIdColumnId, duckdb::TableColumn(kSegmentIdColumn, LogicalType::UBIGINT));
+    columns.emplace(kPositionColumnId, duckdb::TableColumn(kPositionColumn, LogicalType::BIGINT));
+  }
+  bind_data->Cast<duckdb::MultiFileBindData>().virtual_columns = columns;
+  return columns;
+}
+
+// For EXPLAIN: the table's name and nothing about files.
+duckdb::InsertionOrderPreservingMap<duckdb::string> to_string(duckdb::TableFunctionToStringInput& input) {
+  duckdb::InsertionOrderPreservingMap<duckdb::string> result;
+  result["Table"] = target_of(*input.bind_data).table->qualified_name();
+  return result;
+}
+
+}  // namespace
+
+const ScanTarget* scan_target(const duckdb::LogicalGet& get) {
+  return get.function.name == kScanFunction && get.bind_data ? &target_of(*get.bind_data) : nullptr;
+}
+
+const model::ColumnDefinition* scan_column_definition(const ScanTarget& target, column_t column_id) {
+  for (const auto& column : target.table->columns)
+    if (scan_column_id(target, column) == column_id) return &column;
+  return nullptr;
+}
+
+column_t scan_column_id(const ScanTarget& target, const model::ColumnDefinition& column) {
+  if (!target.is_visible(column)) return kHiddenColumnBase + column.ordinal;
+  column_t id = 0;
+  for (const auto& other : target.table->columns) {
+    if (&other == &column) break;
+    id += target.is_visible(other);
+  }
+  return id;
+}
+
+std::vector<std::string> hidden_columns(const ScanTarget& target) {
+  std::vector<std::string> names;
+  for (const auto& column : target.table->columns)
+    if (!target.is_visible(column)) names.push_back(column.name);
+  if (target.with_position) names.insert(names.end(), {kSegmentIdColumn, kPositionColumn});
+  return names;
+}
+
+void register_table_scan(duckdb::DatabaseInstance& database) {
+  auto& catalog = duckdb::Catalog::GetSystemCatalog(database);
+  const auto transaction = duckdb::CatalogTransaction::GetSystemTransaction(database);
+  auto& schema = catalog.GetSchema(transaction, DEFAULT_SCHEMA);
+  auto entry = schema.GetEntry(transaction, duckdb::CatalogType::TABLE_FUNCTION_ENTRY, "parquet_scan");
+  duckdb::TableFunction scan = entry->Cast<duckdb::TableFunctionCatalogEntry>().functions.functions.at(0);
+  scan.name = kScanFunction;
+  scan.arguments = {LogicalType::UBIGINT};
+  scan.named_parameters.clear();
+  scan.get_multi_file_reader = TableFileReader::create;
+  scan.get_virtual_columns = virtual_columns;
+  scan.to_string = to_string;
+  scan.statistics = nullptr;
+  scan.dynamic_to_string = nullptr;
+  scan.get_bind_info = nullptr;
+  scan.get_partition_stats = nullptr;
+  scan.get_row_id_columns = nullptr;
+  scan.late_materialization = false;
+  scan.serialize = nullptr;
+  scan.deserialize = nullptr;
+  scan.verify_serialization = false;
+  duckdb::CreateTableFunctionInfo info(std::move(scan));
+  info.internal = true;
+  catalog.CreateFunction(transaction, info);
+}
+
+}  // namespace kalamdb::duck
