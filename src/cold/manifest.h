@@ -62,7 +62,7 @@ struct ManifestVersions {
 };
 Result<ManifestVersions> manifest_versions(std::string_view record);
 
-// manifest.json: spec of the keys in docs/STORAGE.md. `deletions[i]` belongs to `manifest.segments[i]`; nullptr: none.
+// manifest.json. `deletions[i]` belongs to `manifest.segments[i]`; nullptr: none.
 // `user` is empty for SHARED tables.
 std::string to_json(const Manifest& manifest, const model::TableDefinition& table, const UserId& user,
                     const std::vector<std::shared_ptr<const PositionSet>>& deletions);

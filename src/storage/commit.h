@@ -70,7 +70,7 @@ struct CommitRequest {
   std::vector<TableChange> table_changes;
   // Tables whose hot rows all go (DROP TABLE, TRUNCATE).
   std::vector<TableId> erase_tables;
-  // A flush or the removal of segments, which src/storage itself asks for.
+  // A flush, which src/storage itself asks for.
   std::shared_ptr<SegmentsChange> segments_change;
 };
 

@@ -98,10 +98,11 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
   for (RowWrite& write : request.rows) KALAM_CHECK(add_row(write, done));
   for (RecordWrite& write : request.records) KALAM_CHECK(add_record(write));
   if (request.segments_change != nullptr) {
-    const auto expected = request.segments_change->schema_version();
-    const auto live = context_.schemas.find(request.segments_change->table());
-    if (expected && (live == context_.schemas.end() || live->second != *expected)) {
-      return fail(ErrorCode::kConflict, "The table was altered or dropped meanwhile; run it again");
+    const SegmentsChange& change = *request.segments_change;
+    const auto live = context_.tables.find(change.table());
+    if (live == context_.tables.end() || live->second.schema_version != change.schema_version() ||
+        live->second.emptied_at > change.snapshot_seq()) {
+      return fail(ErrorCode::kConflict, "The table was altered, emptied or dropped meanwhile; run it again");
     }
     KALAM_CHECK(request.segments_change->apply(context_.store, *batch_));
   }
@@ -124,8 +125,8 @@ Result<> CommitGroup::check_segments(const CommitRequest& request) {
 }
 
 Result<> CommitGroup::check_schema(const model::TablePtr& table) const {
-  const auto live = context_.schemas.find(table->id);
-  if (live == context_.schemas.end() || live->second != table->schema_version) {
+  const auto live = context_.tables.find(table->id);
+  if (live == context_.tables.end() || live->second.schema_version != table->schema_version) {
     return fail(ErrorCode::kConflict,
                 "Table " + table->qualified_name() + " was altered or dropped meanwhile; run the statement again");
   }

@@ -17,8 +17,11 @@
 
 namespace kalamdb::storage {
 
-// The schema version of each live table.
-using SchemaVersions = std::unordered_map<TableId, uint32_t>;
+struct LiveTable {
+  uint32_t schema_version = 0;
+  Seq emptied_at = 0;  // the last commit that erased all its rows; 0: none since the start
+};
+using LiveTables = std::unordered_map<TableId, LiveTable>;
 
 // What a group needs to know; all of it outlives the group.
 struct CommitContext {
@@ -26,7 +29,7 @@ struct CommitContext {
   SegmentCache& segments;
   const platform::Clock& clock;
   platform::SnowflakeGenerator& seqs;
-  const SchemaVersions& schemas;
+  const LiveTables& tables;
 };
 
 // True for commits that change what later ones are validated against beyond rows and records: they go alone.

@@ -20,7 +20,7 @@ Result<std::unique_ptr<CommitterThread>> CommitterThread::start(hot::Store& stor
                                                                 const platform::Clock& clock, Durability durability,
                                                                 uint16_t node_number) {
   std::unique_ptr<CommitterThread> committer(new CommitterThread(store, segments, clock, durability, node_number));
-  KALAM_CHECK(committer->load_schemas());
+  KALAM_CHECK(committer->load_tables());
   committer->thread_ = std::thread([raw = committer.get()] { raw->run(); });
   return committer;
 }
@@ -33,7 +33,7 @@ CommitterThread::CommitterThread(hot::Store& store, SegmentCache& segments, cons
       durability_(durability),
       seqs_(clock, node_number, store.last_seq()) {}
 
-Result<> CommitterThread::load_schemas() {
+Result<> CommitterThread::load_tables() {
   Result<> outcome;
   KALAM_CHECK(store_.scan_records(hot::RecordSpace::kTable, "", nullptr, [&](std::string_view, std::string_view json) {
     auto table = model::decode_table(json);
@@ -41,7 +41,7 @@ Result<> CommitterThread::load_schemas() {
       outcome = fail(std::move(table).error());
       return false;
     }
-    schemas_.emplace(table->id, table->schema_version);
+    tables_.emplace(table->id, LiveTable{.schema_version = table->schema_version});
     return true;
   }));
   return outcome;
@@ -101,7 +101,7 @@ void CommitterThread::run() {
 }
 
 void CommitterThread::commit_group() {
-  CommitGroup group({store_, segments_, clock_, seqs_, schemas_});
+  CommitGroup group({store_, segments_, clock_, seqs_, tables_});
   std::vector<Outcome> outcomes;
   bool alone = false;
   while (!pending_.empty() && !alone && outcomes.size() < kMaxGroupCommits && group.size_bytes() < kMaxGroupBytes) {
@@ -110,9 +110,10 @@ void CommitterThread::commit_group() {
     Queued queued = std::move(pending_.front());
     pending_.pop_front();
     const Seq before = group.last_seq();
+    auto emptied = queued.request.erase_tables;
     auto added = group.add(std::move(queued.request));
     const bool changed = added && group.last_seq() != before;
-    outcomes.push_back({std::move(queued.done), std::move(added), changed});
+    outcomes.push_back({std::move(queued.done), std::move(added), changed, std::move(emptied)});
   }
   if (group.has_writes()) {
     const bool sync = durability_ == Durability::kFsync && group.needs_sync();
@@ -121,20 +122,28 @@ void CommitterThread::commit_group() {
       for (Outcome& outcome : outcomes) outcome.result = fail(written.error());
     }
   }
-  publish(outcomes);
+  note_tables(outcomes);
+  answer(outcomes, listeners_);
 }
 
-void CommitterThread::publish(std::vector<Outcome>& outcomes) {
+void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
   for (const Outcome& outcome : outcomes) {
     if (!outcome.result) continue;
-    for (const auto& change : (*outcome.result)->table_changes) {
+    const ChangeSet& done = **outcome.result;
+    for (const auto& change : done.table_changes) {
       if (change.schema_version == 0) {
-        schemas_.erase(change.table);
+        tables_.erase(change.table);
       } else {
-        schemas_.insert_or_assign(change.table, change.schema_version);
+        tables_[change.table].schema_version = change.schema_version;
       }
     }
+    for (const TableId table : outcome.emptied) {
+      if (const auto live = tables_.find(table); live != tables_.end()) live->second.emptied_at = done.commit_seq;
+    }
   }
+}
+
+void CommitterThread::answer(std::vector<Outcome>& outcomes, const std::vector<ChangeListener>& listeners) {
   std::vector<ChangeSetPtr> changes;
   changes.reserve(outcomes.size());
   for (Outcome& outcome : outcomes) {
@@ -142,7 +151,7 @@ void CommitterThread::publish(std::vector<Outcome>& outcomes) {
     outcome.done(std::move(outcome.result));
   }
   for (const ChangeSetPtr& change : changes) {
-    for (const ChangeListener& listener : listeners_) listener(change);
+    for (const ChangeListener& listener : listeners) listener(change);
   }
 }
 

@@ -42,16 +42,18 @@ class CommitterThread final : public Committer {
     CommitCallback done;
     Result<ChangeSetPtr> result;
     bool changed = false;
+    std::vector<TableId> emptied;
   };
 
   CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock, Durability durability,
                   uint16_t node_number);
-  Result<> load_schemas();
+  Result<> load_tables();
   void run();
   // Moves what has queued to `pending_`; waits while there is nothing. False when stopped with nothing left.
   bool take_queued();
   void commit_group();
-  void publish(std::vector<Outcome>& outcomes);
+  void note_tables(const std::vector<Outcome>& outcomes);
+  static void answer(std::vector<Outcome>& outcomes, const std::vector<ChangeListener>& listeners);
 
   hot::Store& store_;
   SegmentCache& segments_;
@@ -68,7 +70,7 @@ class CommitterThread final : public Committer {
 
   // Of the thread.
   std::deque<Queued> pending_;
-  SchemaVersions schemas_;
+  LiveTables tables_;
 
   std::thread thread_;
 };

@@ -10,9 +10,11 @@ namespace kalamdb::storage {
 class SegmentsChange {
  public:
   virtual ~SegmentsChange() = default;
-  // The schema that it was prepared with, which must still be the table's; nullopt: any, and a dropped table too.
-  virtual std::optional<uint32_t> schema_version() const = 0;
+  // What it was prepared from: a table, whose schema must still be the same, at a snapshot since which the table was
+  // not emptied.
   virtual TableId table() const = 0;
+  virtual uint32_t schema_version() const = 0;
+  virtual Seq snapshot_seq() const = 0;
   // Called on the committer's thread, alone in its batch, with nothing else writing: checks that what it was prepared
   // from still holds (else kConflict) and adds its writes to `batch`. Must be quick.
   virtual Result<> apply(const hot::Store& store, hot::Batch& batch) = 0;

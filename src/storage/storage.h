@@ -19,7 +19,8 @@ namespace kalamdb::storage {
 struct StorageOptions {
   std::string data_directory;  // absolute; rocksdb/ and storage/ lie in it
   Durability durability = Durability::kFsync;
-  uint16_t node_number = 1;  // for `_seq`, 0 to 1023
+  uint16_t node_number = 1;             // for `_seq`, 0 to 1023
+  uint64_t max_segment_rows = 200'000;  // at least 1
   hot::StoreOptions hot;
 };
 

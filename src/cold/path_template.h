@@ -1,0 +1,35 @@
+// Where segments lie below a storage's base directory: templates such as "{namespace}/{tableName}/{userId}".
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace kalamdb::cold {
+
+inline constexpr std::string_view kDefaultSharedTemplate = "{namespace}/{tableName}";
+inline constexpr std::string_view kDefaultUserTemplate = "{namespace}/{tableName}/{userId}";
+
+// Whether a template may be used: its placeholders are there and in order, and nothing in it leads out of the base
+// directory. Errors: kInvalidInput with the rule that it breaks.
+Result<> validate_shared_template(std::string_view path_template);
+Result<> validate_user_template(std::string_view path_template);
+
+// What the placeholders stand for.
+struct PathNames {
+  std::string namespace_id;
+  std::string table_name;
+  UserId user;  // empty for SHARED tables
+};
+
+// Fills in a valid template, spelled in the canonical or a legacy way ({table_name}, {user-id}, …).
+// Errors: kInvalidInput for an unknown placeholder.
+Result<std::string> resolve_path(std::string_view path_template, const PathNames& names);
+
+// A user id as one path component: letters, digits, '-', '_' and '@' stay, '.' too but for the first character, every
+// other byte becomes %XX, and a long one ends in a hash. Two users never get the same component.
+std::string path_component(const UserId& user);
+
+}  // namespace kalamdb::cold

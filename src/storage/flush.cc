@@ -1,0 +1,174 @@
+#include "storage/flush.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "cold/bloom.h"
+#include "hot/keys.h"
+#include "storage/flush_change.h"
+
+namespace kalamdb::storage {
+namespace {
+
+// Hands out a scope's live rows in portions of one segment and takes notes of them.
+class FlushCursor final : public model::RowCursor {
+ public:
+  FlushCursor(std::unique_ptr<model::RowCursor> rows, uint64_t max_segment_rows)
+      : rows_(std::move(rows)), max_segment_rows_(max_segment_rows) {}
+
+  // Begins the next portion; false if there are no rows left.
+  Result<bool> begin_segment() {
+    ++segments_;
+    notes_ = {};
+    KALAM_TRY(waiting_, next_live());
+    return waiting_.has_value();
+  }
+
+  Result<std::optional<model::RowRecord>> next() override {
+    std::optional<model::RowRecord> record = std::exchange(waiting_, std::nullopt);
+    if (!record) {
+      if (notes_.keys.size() >= max_segment_rows_) return std::nullopt;
+      KALAM_TRY(record, next_live());
+    }
+    if (record) {
+      notes_.keys.emplace_back(record->key);
+      notes_.seqs.push_back(record->seq);
+    }
+    return record;
+  }
+
+  FlushedRows take_notes() {
+    notes_.whole_scope = segments_ == 1 && at_end_;
+    return std::move(notes_);
+  }
+
+ private:
+  Result<std::optional<model::RowRecord>> next_live() {
+    while (!at_end_) {
+      KALAM_TRY(auto record, rows_->next());
+      if (!record) break;
+      if (!record->deleted) return record;
+      notes_.tombstone_keys.emplace_back(record->key);
+      notes_.tombstone_seqs.push_back(record->seq);
+    }
+    at_end_ = true;
+    return std::nullopt;
+  }
+
+  std::unique_ptr<model::RowCursor> rows_;
+  uint64_t max_segment_rows_;
+  int segments_ = 0;
+  bool at_end_ = false;
+  std::optional<model::RowRecord> waiting_;
+  FlushedRows notes_;
+};
+
+struct Target {
+  uint64_t segments_version = 0;
+  uint64_t segment_id = 0;
+};
+
+// The number for the next segment: never one that a file has, since a commit that failed may be found in the log after
+// all at the next start.
+Result<Target> choose_target(const FlushContext& context, const std::string& scope, const std::string& directory) {
+  KALAM_TRY(const auto manifest, context.segments.manifest(scope, nullptr));
+  Target target;
+  if (manifest != nullptr) target = {manifest->segments_version, manifest->next_segment};
+  while (context.files.segment_exists(directory, target.segment_id)) ++target.segment_id;
+  return target;
+}
+
+Result<> check_written(const duck::WrittenSegment& written, const FlushedRows& rows) {
+  if (written.row_count == rows.keys.size() && std::ranges::is_sorted(rows.keys)) return {};
+  return fail(ErrorCode::kInternal, "A segment was written with " + std::to_string(written.row_count) + " rows of " +
+                                        std::to_string(rows.keys.size()) + ", or out of order");
+}
+
+Result<> commit_segment(const FlushContext& context, FlushChange::Input input, FlushedRows rows) {
+  auto change = std::make_shared<FlushChange>(std::move(input), std::move(rows));
+  KALAM_CHECK(change->catch_up(context.store));
+  CommitRequest request;
+  request.segments_change = std::move(change);
+  KALAM_CHECK(context.committer.commit(std::move(request)));
+  return {};
+}
+
+// Writes one segment of what `rows` has waiting and commits it.
+Result<> flush_segment(const FlushContext& context, const model::TablePtr& table, const UserId& user,
+                       const hot::SnapshotPtr& snapshot, FlushCursor& rows, FlushResult& result) {
+  std::string scope = hot::scope_prefix(table->id, user);
+  const std::string directory = context.files.scope_directory(*table, user);
+  KALAM_TRY(const Target target, choose_target(context, scope, directory));
+  auto written = context.files.write_segment(context.engine, directory, target.segment_id, table, user, rows);
+  if (!written) {
+    context.files.discard_segment(directory, target.segment_id);
+    return fail(std::move(written).error());
+  }
+  FlushedRows notes = rows.take_notes();
+  KALAM_CHECK(check_written(*written, notes));
+
+  const auto [min_seq, max_seq] = std::ranges::minmax(notes.seqs);
+  FlushChange::Input input{.table = table,
+                           .user = user,
+                           .scope = std::move(scope),
+                           .snapshot = snapshot,
+                           .segments_version = target.segments_version,
+                           .segment = {.id = target.segment_id,
+                                       .path = directory + "/" + cold::segment_file_name(target.segment_id),
+                                       .row_count = written->row_count,
+                                       .size_bytes = written->size_bytes,
+                                       .schema_version = table->schema_version,
+                                       .min_seq = min_seq,
+                                       .max_seq = max_seq,
+                                       .min_key = notes.keys.front(),
+                                       .max_key = notes.keys.back(),
+                                       .created_at_us = context.clock.now_us()},
+                           .scope_directory = directory,
+                           .table_directory = context.files.table_directory(*table),
+                           .filter_record = cold::BloomFilter::build(notes.keys).record()};
+  if (auto committed = commit_segment(context, std::move(input), std::move(notes)); !committed) {
+    // With kUnavailable it is open whether the log has the commit: the next start knows.
+    if (committed.error().code != ErrorCode::kUnavailable) {
+      context.files.discard_segment(directory, target.segment_id);
+    }
+    return fail(std::move(committed).error());
+  }
+  result.rows += written->row_count;
+  result.segments += 1;
+  result.bytes += written->size_bytes;
+  return {};
+}
+
+void export_manifest(const FlushContext& context, const model::TablePtr& table, const UserId& user) {
+  const auto exported = [&]() -> Result<> {
+    const std::string scope = hot::scope_prefix(table->id, user);
+    const auto snapshot = context.store.snapshot();
+    KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
+    if (manifest == nullptr) return {};
+    KALAM_TRY(const auto deletions, context.segments.all_deletions(scope, *manifest, snapshot));
+    return context.files.export_manifest(*manifest, *table, user, deletions);
+  }();
+  // The record in the hot store is what counts; the next flush exports again.
+  if (!exported) log::warn("flush: manifest.json of {}: {}", table->qualified_name(), exported.error().message);
+}
+
+}  // namespace
+
+Result<> flush_scope(const FlushContext& context, const model::TablePtr& table, const UserId& user,
+                     FlushResult& result) {
+  const uint64_t segments_before = result.segments;
+  const auto flushed = [&]() -> Result<> {
+    const hot::SnapshotPtr snapshot = context.store.snapshot();
+    FlushCursor rows(context.store.scan(table->id, user, "", "", true, snapshot), context.max_segment_rows);
+    while (true) {
+      KALAM_TRY(const bool more, rows.begin_segment());
+      if (!more) return {};
+      KALAM_CHECK(flush_segment(context, table, user, snapshot, rows, result));
+    }
+  }();
+  if (result.segments > segments_before) export_manifest(context, table, user);
+  return flushed;
+}
+
+}  // namespace kalamdb::storage

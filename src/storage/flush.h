@@ -1,0 +1,44 @@
+// A flush of one scope: its live hot rows go into segments, each of which is one file and one commit.
+//
+//   1. at a snapshot, the rows are written to batch-N.parquet.tmp in key order, synced, renamed, the directory synced;
+//   2. one commit adds the segment to the manifest and removes the hot rows that have not changed since the snapshot.
+//      A row that has changed stays hot, and its position goes into the new segment's deletion vector.
+//
+// Until 2 the file is garbage that the next start collects; after it the rows are in the segment only. Rows that
+// changed are found in the change index, mostly before the commit, so that the committer has little to do. That needs
+// every change to leave an entry: whatever erases hot rows or tombstones of a table otherwise, as retention does, must
+// not run beside a flush of that table.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cold/manifest.h"
+#include "duck/engine.h"
+#include "hot/store.h"
+#include "platform/clock.h"
+#include "storage/committer.h"
+#include "storage/segment_cache.h"
+#include "storage/segment_files.h"
+#include "storage/storage.h"
+
+namespace kalamdb::storage {
+
+// What a flush works with; all of it outlives the flush.
+struct FlushContext {
+  hot::Store& store;
+  Committer& committer;
+  SegmentCache& segments;
+  SegmentFiles& files;
+  duck::Engine& engine;
+  const platform::Clock& clock;
+  uint64_t max_segment_rows = 0;
+};
+
+// Adds what it does to `result`, so that it is right also after an error. Only one flush of a scope runs at a time.
+// Errors: kIo, kCorruption, kConflict when the table was altered or dropped meanwhile, and the committer's.
+Result<> flush_scope(const FlushContext& context, const model::TablePtr& table, const UserId& user,
+                     FlushResult& result);
+
+}  // namespace kalamdb::storage

@@ -1,0 +1,135 @@
+#include "storage/flush_change.h"
+
+#include <algorithm>
+
+#include "cold/deletion_vector.h"
+#include "hot/keys.h"
+#include "storage/segment_cache.h"
+
+namespace kalamdb::storage {
+
+using hot::RecordSpace;
+
+namespace {
+
+// catch_up() stops when less than this is left to apply(), or after so many rounds that it cannot keep up.
+constexpr size_t kFewChanges = 500;
+constexpr int kMaxRounds = 8;
+
+// A range deletion costs every later read of the range a little, and single deletions cost the commit: from this many
+// rows on the range is cheaper.
+constexpr size_t kMinRangeRows = 64;
+
+}  // namespace
+
+FlushChange::FlushChange(Input input, FlushedRows rows)
+    : input_(std::move(input)), rows_(std::move(rows)), caught_up_to_(input_.snapshot->seq()) {}
+
+Result<size_t> FlushChange::collect_changes(const hot::Store& store, const hot::SnapshotPtr& until) {
+  const auto changes = store.scan_changes(input_.table->id, input_.user, caught_up_to_, until);
+  size_t count = 0;
+  while (true) {
+    KALAM_TRY(const auto record, changes->next());
+    if (!record) break;
+    ++count;
+    if (record->key >= rows_.keys.front() && record->key <= rows_.keys.back()) changed_keys_.emplace_back(record->key);
+  }
+  caught_up_to_ = until->seq();
+  return count;
+}
+
+Result<> FlushChange::catch_up(const hot::Store& store) {
+  for (int round = 0; round < kMaxRounds; ++round) {
+    KALAM_TRY(const size_t count, collect_changes(store, store.snapshot()));
+    if (count < kFewChanges) break;
+  }
+  return {};
+}
+
+Result<> FlushChange::apply(const hot::Store& store, hot::Batch& batch) {
+  KALAM_CHECK(collect_changes(store, store.snapshot()));
+  std::ranges::sort(changed_keys_);
+  changed_keys_.erase(std::unique(changed_keys_.begin(), changed_keys_.end()), changed_keys_.end());
+  KALAM_CHECK(update_manifest(store, batch));
+  mark_changed(store, batch);
+  erase_rows(batch);
+  erase_changes(batch);
+  return {};
+}
+
+Result<> FlushChange::update_manifest(const hot::Store& store, hot::Batch& batch) const {
+  KALAM_TRY(const auto record, store.get_record(RecordSpace::kManifest, input_.scope, nullptr));
+  cold::Manifest manifest;
+  if (record) {
+    KALAM_TRY(manifest, cold::decode_manifest(*record));
+  } else {
+    manifest.created_at_us = input_.segment.created_at_us;
+  }
+  if (manifest.segments_version != input_.segments_version) {
+    return fail(ErrorCode::kConflict, "The table's segments have changed meanwhile; run the flush again");
+  }
+  ++manifest.segments_version;
+  ++manifest.version;
+  manifest.next_segment = input_.segment.id + 1;
+  manifest.updated_at_us = input_.segment.created_at_us;
+  manifest.directory = input_.scope_directory;
+  manifest.segments.push_back(input_.segment);
+  batch.put_record(RecordSpace::kManifest, input_.scope, cold::encode(manifest));
+  batch.put_record(RecordSpace::kFilter, segment_record_key(input_.scope, input_.segment.id), input_.filter_record);
+  batch.put_record(RecordSpace::kDirectory, hot::table_prefix(input_.table->id), input_.table_directory);
+  return {};
+}
+
+void FlushChange::mark_changed(const hot::Store& store, hot::Batch& batch) const {
+  PositionSet deleted;
+  for (const std::string& key : changed_keys_) {
+    const auto found = std::ranges::lower_bound(rows_.keys, key);
+    if (found != rows_.keys.end() && *found == key) deleted.add(static_cast<uint32_t>(found - rows_.keys.begin()));
+  }
+  if (deleted.empty()) return;
+  // Commits that add to it are newer than the store's last one.
+  batch.put_record(RecordSpace::kDeletions, segment_record_key(input_.scope, input_.segment.id),
+                   cold::encode_deletions(store.last_seq(), deleted));
+}
+
+void FlushChange::erase_rows(hot::Batch& batch) const {
+  std::vector<std::string_view> kept(rows_.tombstone_keys.begin(), rows_.tombstone_keys.end());
+  kept.insert(kept.end(), changed_keys_.begin(), changed_keys_.end());
+  std::ranges::sort(kept);
+  size_t begin = 0;
+  for (const std::string_view key : kept) {
+    const auto found = std::lower_bound(rows_.keys.begin() + static_cast<ptrdiff_t>(begin), rows_.keys.end(), key);
+    const auto end = static_cast<size_t>(found - rows_.keys.begin());
+    erase_run(batch, begin, end);
+    begin = found != rows_.keys.end() && *found == key ? end + 1 : end;
+  }
+  erase_run(batch, begin, rows_.keys.size());
+}
+
+void FlushChange::erase_run(hot::Batch& batch, size_t begin, size_t end) const {
+  if (begin >= end) return;
+  if (end - begin >= kMinRangeRows) {
+    batch.erase_rows(input_.table->id, input_.user, rows_.keys[begin], hot::successor(rows_.keys[end - 1]));
+    return;
+  }
+  for (size_t i = begin; i < end; ++i) batch.erase_row(input_.table->id, input_.user, rows_.keys[i], rows_.seqs[i]);
+}
+
+void FlushChange::erase_changes(hot::Batch& batch) const {
+  // The entries of rows that have changed since are gone already; erasing them again does nothing.
+  if (!rows_.whole_scope || rows_.seqs.size() < kMinRangeRows) {
+    for (const Seq seq : rows_.seqs) batch.erase_changes(input_.table->id, input_.user, seq, seq);
+    return;
+  }
+  std::vector<Seq> kept = rows_.tombstone_seqs;
+  std::ranges::sort(kept);
+  Seq first = input_.segment.min_seq;
+  const Seq last = input_.segment.max_seq;
+  for (const Seq seq : kept) {
+    if (seq > first && seq < last) batch.erase_changes(input_.table->id, input_.user, first, seq - 1);
+    if (seq >= first && seq < last) first = seq + 1;
+  }
+  batch.erase_changes(input_.table->id, input_.user, first, last);
+}
+
+}  // namespace kalamdb::storage

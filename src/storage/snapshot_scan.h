@@ -1,0 +1,45 @@
+// The two halves of a table at one snapshot, as duck::Engine reads them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "duck/source.h"
+#include "hot/store.h"
+#include "storage/segment_cache.h"
+
+namespace kalamdb::storage {
+
+class SnapshotScan final : public duck::TableScan {
+ public:
+  // Rows with `_seq` up to `expired_up_to` are hidden. `reader` keeps the segments' files; `store` must outlive it.
+  SnapshotScan(const hot::Store& store, model::TablePtr table, UserId user, hot::SnapshotPtr snapshot,
+               std::vector<duck::Segment> segments, Seq expired_up_to, std::shared_ptr<void> reader)
+      : store_(store),
+        table_(std::move(table)),
+        user_(std::move(user)),
+        snapshot_(std::move(snapshot)),
+        segments_(std::move(segments)),
+        expired_up_to_(expired_up_to),
+        reader_(std::move(reader)) {}
+
+  const model::TablePtr& table() const override { return table_; }
+  std::unique_ptr<model::RowCursor> hot(const duck::KeyRange& range, bool with_tombstones) const override;
+  uint64_t hot_row_estimate() const override { return store_.estimate_rows(table_->id, &user_); }
+  const std::vector<duck::Segment>& segments() const override { return segments_; }
+
+ private:
+  const hot::Store& store_;
+  model::TablePtr table_;
+  UserId user_;
+  hot::SnapshotPtr snapshot_;
+  std::vector<duck::Segment> segments_;
+  Seq expired_up_to_;
+  std::shared_ptr<void> reader_;
+};
+
+// The segments of a manifest as the engine wants them; `base` is the absolute directory that their paths start from.
+std::vector<duck::Segment> to_segments(const cold::Manifest& manifest, const std::vector<DeletionsPtr>& deletions,
+                                       const std::string& base);
+
+}  // namespace kalamdb::storage

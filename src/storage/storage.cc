@@ -1,0 +1,234 @@
+#include "storage/storage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "hot/keys.h"
+#include "storage/flush.h"
+#include "storage/snapshot_scan.h"
+#include "storage/storage_impl.h"
+#include "storage/ttl.h"
+
+namespace kalamdb::storage {
+
+using hot::RecordSpace;
+
+Result<std::unique_ptr<Storage>> Storage::open(StorageOptions options, platform::FileSystem& files,
+                                               platform::Clock& clock, duck::Engine& engine) {
+  auto storage = std::make_unique<StorageImpl>(files, clock, engine, options);
+  KALAM_CHECK(storage->open());
+  return storage;
+}
+
+StorageImpl::StorageImpl(platform::FileSystem& files, platform::Clock& clock, duck::Engine& engine,
+                         const StorageOptions& options)
+    : files_(files),
+      clock_(clock),
+      engine_(engine),
+      options_(options),
+      segment_files_(files, options.data_directory + "/storage") {}
+
+Result<> StorageImpl::open() {
+  KALAM_CHECK(files_.create_directories(options_.data_directory));
+  KALAM_TRY(lock_, files_.lock_file(options_.data_directory + "/LOCK"));
+  KALAM_TRY(store_, hot::Store::open(options_.data_directory + "/rocksdb", options_.hot));
+  KALAM_TRY(const uint64_t orphans, segment_files_.load(*store_));
+  if (orphans > 0) log::info("storage: removed {} segment files of unfinished flushes", orphans);
+  // The directories themselves must survive a power failure as what is in them does.
+  KALAM_CHECK(files_.sync_directory(options_.data_directory));
+  segments_ = std::make_unique<SegmentCache>(*store_);
+  pending_ = std::make_unique<PendingRows>(*store_);
+  KALAM_TRY(committer_, CommitterThread::start(*store_, *segments_, clock_, options_.durability, options_.node_number));
+  committer_->add_listener([this](const ChangeSetPtr& changes) { pending_->add(*changes); });
+  return {};
+}
+
+void StorageImpl::stop() {
+  readers_.stop();
+  if (committer_ != nullptr) committer_->stop();
+}
+
+std::optional<FoundRow> StorageImpl::live_row(const model::TableDefinition& table, hot::StoredRow&& stored) const {
+  if (stored.deleted || is_expired(table, stored.seq, clock_.now_us())) return std::nullopt;
+  return FoundRow{.seq = stored.seq, .row = std::move(stored.row)};
+}
+
+Result<std::optional<FoundRow>> StorageImpl::find(const model::TablePtr& table, const UserId& user,
+                                                  std::string_view key, const hot::SnapshotPtr& snapshot) {
+  KALAM_TRY(auto stored, store_->get(table->id, user, key, snapshot));
+  if (stored) return live_row(*table, *std::move(stored));
+  if (table->type == model::TableType::kStream) return std::nullopt;
+  const std::string scope = hot::scope_prefix(table->id, user);
+  hot::SnapshotPtr at = snapshot;
+  if (at == nullptr) {
+    KALAM_TRY(const uint64_t version, segments_->segments_version(scope, nullptr));
+    if (version == 0) return std::nullopt;
+    // Between the two halves a cold row may become a hot one: look at both as of one moment.
+    at = store_->snapshot();
+    KALAM_TRY(stored, store_->get(table->id, user, key, at));
+    if (stored) return live_row(*table, *std::move(stored));
+  }
+  const auto reader = readers_.enter(table->id);
+  KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
+  if (manifest == nullptr) return std::nullopt;
+  const std::string wanted(key);
+  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, std::span(&wanted, 1), at));
+  if (rows.empty()) return std::nullopt;
+  duck::SegmentRow& row = rows.front();
+  return FoundRow{.seq = row.seq, .row = std::move(row.row), .cold = ColdPosition{row.segment_id, row.position}};
+}
+
+Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TablePtr& table, const std::string& scope,
+                                                             const cold::Manifest& manifest,
+                                                             std::span<const std::string> keys,
+                                                             const hot::SnapshotPtr& snapshot) {
+  cold::Manifest candidates;
+  std::vector<char> wanted(keys.size(), 0);
+  for (const cold::SegmentEntry& segment : manifest.segments) {
+    bool is_candidate = false;
+    std::shared_ptr<const cold::BloomFilter> filter;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (keys[i] < segment.min_key || keys[i] > segment.max_key) continue;
+      if (filter == nullptr) {
+        KALAM_TRY(filter, segments_->filter(scope, segment.id));
+      }
+      if (filter != nullptr && !filter->may_contain(keys[i])) continue;
+      is_candidate = true;
+      wanted[i] = 1;
+    }
+    if (is_candidate) candidates.segments.push_back(segment);
+  }
+  if (candidates.segments.empty()) return std::vector<duck::SegmentRow>{};
+  std::vector<std::string> wanted_keys;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (wanted[i] != 0) wanted_keys.push_back(keys[i]);
+  }
+  KALAM_TRY(const auto deletions, segments_->all_deletions(scope, candidates, snapshot));
+  return engine_.find_in_segments(table, to_segments(candidates, deletions, segment_files_.base()), wanted_keys);
+}
+
+Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, const UserId& user,
+                                                 std::span<const std::string> keys) {
+  ColdKeys result;
+  if (table->type == model::TableType::kStream) return result;
+  const std::string scope = hot::scope_prefix(table->id, user);
+  KALAM_TRY(result.segments_version, segments_->segments_version(scope, nullptr));
+  if (result.segments_version == 0) return result;
+  const hot::SnapshotPtr snapshot = store_->snapshot();
+  const auto reader = readers_.enter(table->id);
+  KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
+  if (manifest == nullptr) return result;
+  result.segments_version = manifest->segments_version;
+  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, keys, snapshot));
+  for (duck::SegmentRow& row : rows) result.taken.push_back(std::move(row.key));
+  return result;
+}
+
+Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::TablePtr& table, const UserId& user,
+                                                                 const hot::SnapshotPtr& snapshot) {
+  hot::SnapshotPtr at = snapshot != nullptr ? snapshot : store_->snapshot();
+  auto reader = readers_.enter(table->id);
+  std::vector<duck::Segment> segments;
+  if (table->type != model::TableType::kStream) {
+    const std::string scope = hot::scope_prefix(table->id, user);
+    KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
+    if (manifest != nullptr) {
+      KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, at));
+      segments = to_segments(*manifest, deletions, segment_files_.base());
+    }
+  }
+  return std::make_shared<const SnapshotScan>(*store_, table, user, std::move(at), std::move(segments),
+                                              expired_up_to(*table, clock_.now_us()), std::move(reader));
+}
+
+Result<uint64_t> StorageImpl::segments_version(const model::TablePtr& table, const UserId& user,
+                                               const hot::SnapshotPtr& snapshot) {
+  return segments_->segments_version(hot::scope_prefix(table->id, user), snapshot);
+}
+
+std::shared_ptr<std::mutex> StorageImpl::segments_mutex(TableId table) {
+  const std::lock_guard lock(mutex_);
+  auto& entry = segments_mutexes_[table];
+  if (entry == nullptr) entry = std::make_shared<std::mutex>();
+  return entry;
+}
+
+Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
+  if (table->type == model::TableType::kStream) {
+    return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
+  }
+  const auto mutex = segments_mutex(table->id);
+  const std::lock_guard lock(*mutex);
+  // Counted before, so that what is written meanwhile stays counted.
+  const uint64_t pending = pending_->count(table->id);
+  const FlushContext context{
+      *store_, *committer_, *segments_, segment_files_, engine_, clock_, options_.max_segment_rows};
+  FlushResult result;
+  KALAM_TRY(const auto users, store_->users(table->id, nullptr));
+  for (const UserId& user : users) {
+    if (auto flushed = flush_scope(context, table, user, result); !flushed) {
+      pending_->subtract(table->id, result.rows);
+      return fail(std::move(flushed).error());
+    }
+  }
+  pending_->subtract(table->id, pending);
+  return result;
+}
+
+Result<TableStats> StorageImpl::stats(const model::TablePtr& table) {
+  TableStats stats;
+  stats.hot_rows = store_->estimate_rows(table->id, nullptr);
+  const auto snapshot = store_->snapshot();
+  Result<> outcome;
+  const auto add_scope = [&](const std::string& scope) -> Result<> {
+    KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
+    if (manifest == nullptr) return {};
+    KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, snapshot));
+    for (size_t i = 0; i < manifest->segments.size(); ++i) {
+      const cold::SegmentEntry& segment = manifest->segments[i];
+      stats.cold_rows += segment.row_count - (deletions[i] != nullptr ? deletions[i]->size() : 0);
+      stats.segment_bytes += segment.size_bytes;
+    }
+    stats.segments += manifest->segments.size();
+    return {};
+  };
+  KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table->id), snapshot,
+                                   [&](std::string_view scope, std::string_view) {
+                                     outcome = add_scope(std::string(scope));
+                                     return outcome.has_value();
+                                   }));
+  KALAM_CHECK(outcome);
+  return stats;
+}
+
+Result<uint64_t> StorageImpl::remove_segments(const model::TablePtr& table) {
+  const auto mutex = segments_mutex(table->id);
+  const std::lock_guard lock(*mutex);
+  if (!readers_.wait_until_idle(table->id)) {
+    return fail(ErrorCode::kUnavailable,
+                "The server stops; the files of " + table->qualified_name() + " are removed later");
+  }
+  KALAM_TRY(const TableStats before, stats(table));
+  // Files first: once the records are gone, only the next start would find them.
+  KALAM_CHECK(segment_files_.remove_directory(table->id));
+  KALAM_CHECK(erase_segment_records(table->id));
+  return before.segment_bytes;
+}
+
+Result<> StorageImpl::erase_segment_records(TableId table) {
+  CommitRequest request;
+  for (const auto space :
+       {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter, RecordSpace::kDirectory}) {
+    KALAM_CHECK(
+        store_->scan_records(space, hot::table_prefix(table), nullptr, [&](std::string_view key, std::string_view) {
+          request.records.push_back({.space = space, .key = std::string(key)});
+          return true;
+        }));
+  }
+  if (request.records.empty()) return {};
+  KALAM_CHECK(committer_->commit(std::move(request)));
+  return {};
+}
+
+}  // namespace kalamdb::storage

@@ -1,0 +1,75 @@
+// Storage as one process has it: RocksDB and segment files in one data directory.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "storage/committer_thread.h"
+#include "storage/pending_rows.h"
+#include "storage/readers.h"
+#include "storage/segment_cache.h"
+#include "storage/segment_files.h"
+#include "storage/storage.h"
+
+namespace kalamdb::storage {
+
+class StorageImpl final : public Storage {
+ public:
+  StorageImpl(platform::FileSystem& files, platform::Clock& clock, duck::Engine& engine, const StorageOptions& options);
+  ~StorageImpl() override { stop(); }
+
+  Result<> open();
+
+  hot::Store& hot() override { return *store_; }
+  Committer& committer() override { return *committer_; }
+  void add_listener(ChangeListener listener) override { committer_->add_listener(std::move(listener)); }
+
+  Result<std::optional<FoundRow>> find(const model::TablePtr& table, const UserId& user, std::string_view key,
+                                       const hot::SnapshotPtr& snapshot) override;
+  Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user,
+                             std::span<const std::string> keys) override;
+  Result<std::shared_ptr<const duck::TableScan>> scan(const model::TablePtr& table, const UserId& user,
+                                                      const hot::SnapshotPtr& snapshot) override;
+  Result<uint64_t> segments_version(const model::TablePtr& table, const UserId& user,
+                                    const hot::SnapshotPtr& snapshot) override;
+
+  Result<FlushResult> flush(const model::TablePtr& table) override;
+  uint64_t pending_rows(TableId table) const override { return pending_->count(table); }
+  Result<TableStats> stats(const model::TablePtr& table) override;
+  Result<uint64_t> remove_segments(const model::TablePtr& table) override;
+
+  void stop() override;
+
+ private:
+  // What find() makes of a hot row: the row, or that there is none.
+  std::optional<FoundRow> live_row(const model::TableDefinition& table, hot::StoredRow&& stored) const;
+  // The live cold rows with one of `keys`. `manifest` is what there was at `snapshot`.
+  Result<std::vector<duck::SegmentRow>> find_cold(const model::TablePtr& table, const std::string& scope,
+                                                  const cold::Manifest& manifest, std::span<const std::string> keys,
+                                                  const hot::SnapshotPtr& snapshot);
+  // Held while segments of the table come or go.
+  std::shared_ptr<std::mutex> segments_mutex(TableId table);
+  Result<> erase_segment_records(TableId table);
+
+  platform::FileSystem& files_;
+  platform::Clock& clock_;
+  duck::Engine& engine_;
+  const StorageOptions options_;
+
+  std::unique_ptr<platform::FileLock> lock_;
+  std::unique_ptr<hot::Store> store_;
+  std::unique_ptr<SegmentCache> segments_;
+  std::unique_ptr<PendingRows> pending_;
+  SegmentFiles segment_files_;
+  Readers readers_;
+  std::unique_ptr<CommitterThread> committer_;
+
+  std::mutex mutex_;
+  std::unordered_map<TableId, std::shared_ptr<std::mutex>> segments_mutexes_;
+};
+
+}  // namespace kalamdb::storage
