@@ -5,7 +5,7 @@ TARGET ?= all
 # One build at a time in a build folder: Ninja does not guard against a second one.
 NINJA = mkdir -p $(BUILD) && flock $(BUILD)/.lock sh -c '[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET) > $(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }; ninja -C $(BUILD) $(1)'
 
-.PHONY: setup build run test unit e2e bench format check clean
+.PHONY: setup build run test bench format check fuzz clean
 setup:
 	@scripts/setup
 
@@ -30,6 +30,16 @@ check:
 	@scripts/setup check
 	@$(MAKE) --no-print-directory build
 	@tools/check
+
+# libFuzzer with clang, each target for SECONDS.
+SECONDS ?= 60
+fuzz:
+	@scripts/setup check
+	@$(MAKE) --no-print-directory build PRESET=fuzz TARGET="sql_fuzz json_fuzz ws_fuzz"
+	@for target in sql_fuzz json_fuzz ws_fuzz; do \
+	  mkdir -p build/fuzz/corpus/$$target; \
+	  build/fuzz/fuzz/$$target -max_total_time=$(SECONDS) -print_final_stats=1 build/fuzz/corpus/$$target || exit 1; \
+	done
 
 clean:
 	@rm -rf build
