@@ -45,11 +45,6 @@ void replace_default(Expression& expression, const model::TableDefinition& table
   if (const auto* column = table.find_column(column_name)) expression = default_expression(*column);
 }
 
-duckdb::unique_ptr<duckdb::UpdateStatement> as_update(duckdb::SQLStatement& tree) {
-  return duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::UpdateStatement>(
-      tree.Cast<duckdb::UpdateStatement>().Copy());
-}
-
 }  // namespace
 
 Expression default_expression(const model::ColumnDefinition& column) {
@@ -66,26 +61,26 @@ Expression default_expression(const model::ColumnDefinition& column) {
   return make_uniq<duckdb::ConstantExpression>(duckdb::Value());
 }
 
-ChangeQuery change_query(const Statement& change, const model::TableDefinition& table) {
+ChangeQuery change_query(const duckdb::SQLStatement& change, const model::TableDefinition& table) {
   ChangeQuery result;
   auto select = make_uniq<duckdb::SelectNode>();
   duckdb::CommonTableExpressionMap ctes;
   std::vector<Expression> set_expressions;
   duckdb::unique_ptr<duckdb::TableRef> target;
   duckdb::vector<duckdb::unique_ptr<duckdb::TableRef>> others;
-  if (change.kind() == StatementKind::kUpdate) {
-    auto update = as_update(*change.impl().tree);
-    target = std::move(update->table);
-    if (update->from_table) others.push_back(std::move(update->from_table));
-    ctes = std::move(update->cte_map);
-    select->where_clause = std::move(update->set_info->condition);
-    for (size_t i = 0; i < update->set_info->columns.size(); ++i) {
-      result.set_columns.push_back(update->set_info->columns[i]);
-      set_expressions.push_back(std::move(update->set_info->expressions[i]));
+  auto copy = change.Copy();
+  if (change.type == duckdb::StatementType::UPDATE_STATEMENT) {
+    auto& update = copy->Cast<duckdb::UpdateStatement>();
+    target = std::move(update.table);
+    if (update.from_table) others.push_back(std::move(update.from_table));
+    ctes = std::move(update.cte_map);
+    select->where_clause = std::move(update.set_info->condition);
+    for (size_t i = 0; i < update.set_info->columns.size(); ++i) {
+      result.set_columns.push_back(update.set_info->columns[i]);
+      set_expressions.push_back(std::move(update.set_info->expressions[i]));
       replace_default(set_expressions.back(), table, result.set_columns.back());
     }
   } else {
-    auto copy = change.impl().tree->Copy();
     auto& removal = copy->Cast<duckdb::DeleteStatement>();
     target = std::move(removal.table);
     others = std::move(removal.using_clauses);
@@ -108,9 +103,9 @@ ChangeQuery change_query(const Statement& change, const model::TableDefinition& 
   return result;
 }
 
-Node insert_query(const Statement& insert, const std::vector<std::string>& columns,
+Node insert_query(const duckdb::SQLStatement& insert, const std::vector<std::string>& columns,
                   const model::TableDefinition& table) {
-  auto copy = insert.impl().tree->Copy();
+  auto copy = insert.Copy();
   auto& statement = copy->Cast<duckdb::InsertStatement>();
   if (statement.GetValuesList()) {
     auto& values =

@@ -18,11 +18,12 @@ struct ChangeQuery {
   std::vector<std::string> set_columns;
 };
 
-// SELECT the columns of the table, `_segment_id`, `_position`, then the SET expressions.
-ChangeQuery change_query(const Statement& change, const model::TableDefinition& table);
+// For an UPDATE or DELETE: SELECT the columns of the table, `_segment_id`, `_position`, then the SET expressions.
+ChangeQuery change_query(const duckdb::SQLStatement& change, const model::TableDefinition& table);
 
 // The rows that an INSERT gives for `columns`, with DEFAULT replaced by the columns' defaults.
-duckdb::unique_ptr<duckdb::QueryNode> insert_query(const Statement& insert, const std::vector<std::string>& columns,
+duckdb::unique_ptr<duckdb::QueryNode> insert_query(const duckdb::SQLStatement& insert,
+                                                   const std::vector<std::string>& columns,
                                                    const model::TableDefinition& table);
 
 // The rows of a subscription with after < _seq, ascending, with `newest` > 0 only the last ones.

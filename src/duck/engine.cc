@@ -1,45 +1,23 @@
 #include "duck/engine.h"
 
-#include <filesystem>
 #include <unordered_set>
 
 #include "duck/dml.h"
 #include "duck/duck_error.h"
-#include "duck/functions.h"
-#include "duck/plan_hook.h"
 #include "duck/predicate.h"
 #include "duck/rewrite.h"
 #include "duck/segment_io.h"
 #include "duck/session.h"
 #include "duck/statement_impl.h"
-#include "duck/table_scan.h"
 #include "duck/types.h"
-#include "duckdb/main/config.hpp"
+#include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/statement/list.hpp"
+#include "duckdb/parser/tableref/basetableref.hpp"
 #include "model/key_codec.h"
 
 namespace kalamdb::duck {
 
 namespace {
-
-Result<> make_directory(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return fail(ErrorCode::kIo, "Cannot make the folder " + path + ": " + error.message());
-  return {};
-}
-
-void lock_down(duckdb::DBConfig& config, const EngineOptions& options) {
-  const auto set = [&](const char* name, duckdb::Value value) { config.SetOptionByName(name, std::move(value)); };
-  if (!options.temp_directory.empty()) set("temp_directory", duckdb::Value(options.temp_directory));
-  set("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
-  set("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
-  if (options.threads > 0) set("threads", duckdb::Value::BIGINT(options.threads));
-  if (options.memory_bytes > 0)
-    set("memory_limit", duckdb::Value(std::to_string(options.memory_bytes) + "B"));
-  else
-    set("memory_limit", duckdb::Value("25%"));
-}
 
 // The table that an INSERT, UPDATE or DELETE writes to.
 Result<model::TablePtr> target_table(const TableName& name, SourceResolver& tables) {
@@ -51,29 +29,7 @@ Result<model::TablePtr> target_table(const TableName& name, SourceResolver& tabl
 
 class DuckEngine : public Engine {
  public:
-  Result<> open(const EngineOptions& options) {
-    for (const auto& directory : options.storage_directories) KALAM_CHECK(make_directory(directory));
-    if (!options.temp_directory.empty()) KALAM_CHECK(make_directory(options.temp_directory));
-    return guarded([&]() -> Result<> {
-      duckdb::DBConfig config;
-      lock_down(config, options);
-      instance_->database = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
-      auto& database = *instance_->database->instance;
-      for (const auto& directory : options.storage_directories) database.config.AddAllowedDirectory(directory);
-      if (!options.temp_directory.empty()) database.config.AddAllowedDirectory(options.temp_directory);
-      register_plan_hook(database.config);
-      register_table_scan(database);
-      register_functions(database, options.generators);
-      duckdb::Connection setup(*instance_->database);
-      for (const char* setting :
-           {"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL parquet_metadata_cache = true",
-            "SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"}) {
-        if (auto result = setup.Query(setting); result->HasError())
-          return fail(ErrorCode::kInternal, "DuckDB refuses \"" + std::string(setting) + "\": " + result->GetError());
-      }
-      return {};
-    });
-  }
+  explicit DuckEngine(std::shared_ptr<Instance> instance) : instance_(std::move(instance)) {}
 
   Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
                                              const QueryContext& context) override {
@@ -88,8 +44,8 @@ class DuckEngine : public Engine {
                                                    SourceResolver& tables, const QueryContext& context) override {
     return guarded([&]() -> Result<std::unique_ptr<QueryResult>> {
       KALAM_TRY(const auto table, target_table(insert.insert()->table, tables));
-      KALAM_TRY(auto result,
-                run(insert_query(insert, columns, *table), tables, context, {.hide_system_columns = true}));
+      KALAM_TRY(auto result, run(insert_query(*insert.impl().tree, columns, *table), tables, context,
+                                 {.hide_system_columns = true}));
       if (result->columns().size() != columns.size()) {
         return fail(ErrorCode::kInvalidSql, "INSERT names " + std::to_string(columns.size()) + " column(s) but gives " +
                                                 std::to_string(result->columns().size()) + " value(s) a row");
@@ -102,7 +58,7 @@ class DuckEngine : public Engine {
                                           const QueryContext& context) override {
     return guarded([&]() -> Result<std::vector<TouchedRow>> {
       KALAM_TRY(const auto table, target_table(change.change()->table, tables));
-      ChangeQuery changes = change_query(change, *table);
+      ChangeQuery changes = change_query(*change.impl().tree, *table);
       KALAM_TRY(auto result, run(std::move(changes.query), tables, context, {.positioned = changes.target}));
       return read_changes(*result, *table, changes);
     });
@@ -153,12 +109,35 @@ class DuckEngine : public Engine {
     own->state().plain = true;
     auto tree = statement.impl().tree->Copy();
     auto& explained = tree->Cast<duckdb::ExplainStatement>().stmt;
-    if (explained->type != duckdb::StatementType::SELECT_STATEMENT)
-      return fail(ErrorCode::kNotImplemented, "EXPLAIN shows the plan of a SELECT only");
+    KALAM_CHECK(replace_dml(explained, tables));
     auto& node = *explained->Cast<duckdb::SelectStatement>().node;
     KALAM_CHECK(Rewriter(own->state(), tables, context.parameters).run(node));
     KALAM_TRY(auto result, own->start(std::move(tree)));
     return stream_result(std::move(own), std::move(result));
+  }
+
+  static Result<> replace_dml(duckdb::unique_ptr<duckdb::SQLStatement>& statement, SourceResolver& tables) {
+    duckdb::unique_ptr<duckdb::QueryNode> query;
+    if (statement->type == duckdb::StatementType::INSERT_STATEMENT) {
+      const auto& insert = statement->Cast<duckdb::InsertStatement>();
+      KALAM_TRY(const auto table, target_table({insert.schema, insert.table}, tables));
+      if (!insert.select_statement) return fail(ErrorCode::kInvalidOperation, "INSERT … DEFAULT VALUES has no plan");
+      query = insert_query(*statement, {insert.columns.begin(), insert.columns.end()}, *table);
+    } else if (statement->type != duckdb::StatementType::SELECT_STATEMENT) {
+      const auto& target = statement->type == duckdb::StatementType::UPDATE_STATEMENT
+                               ? statement->Cast<duckdb::UpdateStatement>().table
+                               : statement->Cast<duckdb::DeleteStatement>().table;
+      const auto& name = target->Cast<duckdb::BaseTableRef>();
+      KALAM_TRY(const auto table, target_table({name.schema_name, name.table_name}, tables));
+      ChangeQuery changes = change_query(*statement, *table);
+      // Explained without the positions, which nothing but a change itself asks for.
+      auto& list = changes.query->Cast<duckdb::SelectNode>().select_list;
+      const auto positions = list.begin() + static_cast<std::ptrdiff_t>(table->columns.size());
+      list.erase(positions, positions + 2);
+      query = std::move(changes.query);
+    }
+    if (query) statement = select_statement(std::move(query));
+    return {};
   }
 
   static Result<std::vector<TouchedRow>> read_changes(QueryResult& result, const model::TableDefinition& table,
@@ -236,15 +215,14 @@ class DuckEngine : public Engine {
     return value ? *value : 0;
   }
 
-  std::shared_ptr<Instance> instance_ = std::make_shared<Instance>();
+  std::shared_ptr<Instance> instance_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options) {
-  auto engine = std::make_unique<DuckEngine>();
-  KALAM_CHECK(engine->open(options));
-  return engine;
+  KALAM_TRY(auto instance, Instance::open(options));
+  return std::make_unique<DuckEngine>(std::move(instance));
 }
 
 }  // namespace kalamdb::duck

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "duck/engine_test_tables.h"
+#include "duck/session.h"
 
 namespace kalamdb::duck {
 namespace {
@@ -529,6 +530,34 @@ TEST_F(EngineTest, ViewsStandForTheirQuery) {
   tables_.add_view("app", "adults", "SELECT id, name FROM people WHERE age >= 18", {"number"});
   EXPECT_THAT(sql("SELECT number, name FROM adults"), ElementsAre("1|ann"));
   EXPECT_THAT(sql("SELECT a.name FROM adults a JOIN people p ON p.id = a.number"), ElementsAre("ann"));
+}
+
+TEST_F(EngineTest, DmlIsExplainedAsTheQueryThatFindsItsRows) {
+  auto& people = add_people(tables_);
+  people.put(person(1, "a", int64_t{1}, 10));
+  for (const char* text :
+       {"EXPLAIN UPDATE people SET age = 2 WHERE id = 1", "EXPLAIN DELETE FROM app.people WHERE id = 1",
+        "EXPLAIN INSERT INTO people SELECT * FROM people"}) {
+    const auto plan = sql(text);
+    ASSERT_EQ(plan.size(), 1u);
+    EXPECT_THAT(plan[0], HasSubstr("app.people")) << text;
+  }
+}
+
+// Whatever the allow-lists let through, DuckDB itself has no way out.
+TEST(InstanceTest, DuckDbCannotReachFilesExtensionsOrSettings) {
+  TemporaryFolder folder;
+  auto instance = Instance::open({.storage_directories = {folder.path()}});
+  ASSERT_TRUE(instance.has_value()) << instance.error().message;
+  Session session(*instance, {});
+  for (const char* text :
+       {"SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'", "SELECT * FROM glob('/etc/*')", "COPY (SELECT 1) TO '/tmp/out.csv'",
+        "ATTACH '/tmp/other.db'", "INSTALL httpfs", "LOAD '/tmp/x.duckdb_extension'", "SET threads = 1",
+        "SET enable_external_access = true", "SET lock_configuration = false", "RESET allowed_directories",
+        "SELECT * FROM read_parquet('https://example.com/x.parquet')"}) {
+    EXPECT_TRUE(session.context().Query(text, false)->HasError()) << text;
+  }
 }
 
 TEST_F(EngineTest, ExplainNamesTablesButNoFiles) {

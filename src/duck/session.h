@@ -3,16 +3,10 @@
 
 #include <duckdb.hpp>
 
-#include "duck/deadline.h"
+#include "duck/instance.h"
 #include "duck/query_state.h"
 
 namespace kalamdb::duck {
-
-// The DuckDB instance and what belongs to it; shared by the engine and by results that outlive a call.
-struct Instance {
-  duckdb::unique_ptr<duckdb::DuckDB> database;
-  DeadlineTimer timer;
-};
 
 class Session {
  public:

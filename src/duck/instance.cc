@@ -1,0 +1,61 @@
+#include "duck/instance.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "duck/duck_error.h"
+#include "duck/functions.h"
+#include "duck/plan_hook.h"
+#include "duck/table_scan.h"
+#include "duckdb/main/config.hpp"
+
+namespace kalamdb::duck {
+
+namespace {
+
+Result<> make_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail(ErrorCode::kIo, "Cannot make the folder " + path + ": " + error.message());
+  return {};
+}
+
+void lock_down(duckdb::DBConfig& config, const EngineOptions& options) {
+  const auto set = [&](const char* name, duckdb::Value value) { config.SetOptionByName(name, std::move(value)); };
+  if (!options.temp_directory.empty()) set("temp_directory", duckdb::Value(options.temp_directory));
+  set("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
+  set("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
+  if (options.threads > 0) set("threads", duckdb::Value::BIGINT(options.threads));
+  const uint64_t machine_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+  const uint64_t memory_bytes = options.memory_bytes > 0 ? options.memory_bytes : machine_bytes / 4;
+  set("memory_limit", duckdb::Value(std::to_string(memory_bytes) + "B"));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options) {
+  for (const auto& directory : options.storage_directories) KALAM_CHECK(make_directory(directory));
+  if (!options.temp_directory.empty()) KALAM_CHECK(make_directory(options.temp_directory));
+  return guarded([&]() -> Result<std::shared_ptr<Instance>> {
+    duckdb::DBConfig config;
+    lock_down(config, options);
+    auto instance = std::make_shared<Instance>();
+    instance->database = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
+    auto& database = *instance->database->instance;
+    for (const auto& directory : options.storage_directories) database.config.AddAllowedDirectory(directory);
+    if (!options.temp_directory.empty()) database.config.AddAllowedDirectory(options.temp_directory);
+    register_plan_hook(database.config);
+    register_table_scan(database);
+    register_functions(database, options.generators);
+    duckdb::Connection setup(*instance->database);
+    for (const char* setting : {"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL parquet_metadata_cache = true",
+                                "SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"}) {
+      if (auto result = setup.Query(setting); result->HasError())
+        return fail(ErrorCode::kInternal, "DuckDB refuses \"" + std::string(setting) + "\": " + result->GetError());
+    }
+    return instance;
+  });
+}
+
+}  // namespace kalamdb::duck
