@@ -55,7 +55,7 @@ def test_bad_token_in_header(server):
 
 def test_timeouts():
     with Server(
-        ServerConfig(websocket={"auth_timeout_secs": 1, "client_timeout_secs": 1, "heartbeat_interval_secs": 1})
+        ServerConfig(websocket={"auth_timeout_secs": 1, "client_timeout_secs": 3, "heartbeat_interval_secs": 1})
     ) as server:
         silent = server.websocket()
         quiet = server.websocket(server.root(), keep_alive=False)
