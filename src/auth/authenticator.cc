@@ -2,8 +2,9 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-
 #include <strings.h>
+
+#include <algorithm>
 
 #include "base/assert.h"
 
