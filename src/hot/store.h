@@ -37,7 +37,8 @@ enum class RecordSpace : uint8_t {
   kDirectory = 10,  // table → where its segments lie, relative to the storage directory
 };
 
-// Everything as it was at one commit. Holds back RocksDB's garbage collection while it lives. Thread-safe.
+// Everything as it was at one commit. Holds back RocksDB's garbage collection while it lives. Thread-safe. Snapshots
+// and cursors must not outlive their store.
 class Snapshot {
  public:
   virtual ~Snapshot() = default;

@@ -1,0 +1,132 @@
+#include "cold/manifest.h"
+
+#include <gtest/gtest.h>
+#include <simdjson.h>
+
+#include <random>
+
+#include "cold/deletion_vector.h"
+#include "model/key_codec.h"
+
+namespace kalamdb::cold {
+namespace {
+
+std::string key(int64_t id) {
+  std::string out;
+  model::append_key(out, id, {model::TypeTag::kBigInt});
+  return out;
+}
+
+Manifest example() {
+  Manifest manifest{.segments_version = 2, .version = 3, .next_segment = 5, .created_at_us = 1'000'000};
+  manifest.updated_at_us = 2'000'000;
+  manifest.directory = "app/notes";
+  for (const uint64_t id : {1, 4}) {
+    manifest.segments.push_back({.id = id,
+                                 .path = "app/notes/" + segment_file_name(id),
+                                 .row_count = 10 * id,
+                                 .size_bytes = 1000,
+                                 .schema_version = 2,
+                                 .min_seq = 100,
+                                 .max_seq = int64_t{1} << 60,
+                                 .min_key = key(-5),
+                                 .max_key = key(7),
+                                 .created_at_us = 1'500'000});
+  }
+  return manifest;
+}
+
+TEST(Manifest, IsReadAsItWasWritten) {
+  const auto decoded = decode_manifest(encode(example()));
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(*decoded, example());
+  EXPECT_EQ(manifest_versions(encode(example()))->segments_version, 2u);
+  EXPECT_EQ(manifest_versions(encode(example()))->version, 3u);
+  EXPECT_EQ(*decode_manifest(encode(Manifest{})), Manifest{});
+  EXPECT_EQ(decoded->find(4)->row_count, 40u);
+  EXPECT_EQ(decoded->find(2), nullptr);
+}
+
+TEST(Manifest, EveryFlipAndTruncationIsAnError) {
+  const std::string record = encode(example());
+  for (size_t length = 0; length < record.size(); ++length) {
+    ASSERT_EQ(decode_manifest(std::string_view(record).substr(0, length)).error().code, ErrorCode::kCorruption);
+  }
+  for (size_t bit = 0; bit < record.size() * 8; ++bit) {
+    std::string flipped = record;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    ASSERT_FALSE(decode_manifest(flipped)) << bit;
+  }
+}
+
+TEST(DeletionVector, IsReadAsItWasWrittenOrIsAnError) {
+  PositionSet positions;
+  for (uint32_t i = 0; i < 100'000; i += 7) positions.add(i);
+  const std::string record = encode_deletions(42, positions);
+  EXPECT_EQ(*deletions_version(record), 42);
+  const auto decoded = decode_deletions(record);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encode(), positions.encode());
+  std::mt19937 random(3);
+  for (int i = 0; i < 300; ++i) {
+    std::string damaged = record;
+    const size_t at = random() % damaged.size();
+    if (i % 2 == 0) {
+      damaged[at] = static_cast<char>(damaged[at] ^ 1 << random() % 8);
+    } else {
+      damaged.resize(at);
+    }
+    const auto result = decode_deletions(damaged);
+    ASSERT_FALSE(result);
+    ASSERT_EQ(result.error().code, ErrorCode::kCorruption);
+  }
+}
+
+TEST(SegmentFileName, OnlyOurOwnNamesAreSegments) {
+  EXPECT_EQ(segment_file_name(7), "batch-7.parquet");
+  EXPECT_EQ(parse_segment_file_name("batch-12.parquet")->segment_id, 12u);
+  EXPECT_FALSE(parse_segment_file_name("batch-12.parquet")->temporary);
+  EXPECT_TRUE(parse_segment_file_name("batch-12.parquet.tmp")->temporary);
+  for (const char* name :
+       {"", "batch-.parquet", "batch-x.parquet", "batch-1.parquet.bak", "batch-1x.parquet", "manifest.json",
+        "my-batch-1.parquet", "batch--1.parquet", "batch-99999999999999999999.parquet"}) {
+    EXPECT_FALSE(parse_segment_file_name(name)) << name;
+  }
+}
+
+TEST(ManifestJson, HasTheKeysThatClientsKnow) {
+  model::TableDefinition table;
+  table.namespace_id = "app";
+  table.name = "notes";
+  model::ColumnDefinition id{.name = "id", .ordinal = 3, .type = {model::TypeTag::kBigInt}};
+  id.primary_key_position = 1;
+  table.columns = {id};
+  auto deleted = std::make_shared<PositionSet>();
+  deleted->add(2);
+  const std::string text = to_json(example(), table, UserId("an\"n"), {nullptr, deleted});
+  simdjson::dom::parser parser;
+  simdjson::dom::element json;
+  ASSERT_EQ(parser.parse(text).get(json), simdjson::SUCCESS) << text;
+  EXPECT_EQ(std::string_view(json["table_id"]), "app.notes");
+  EXPECT_EQ(std::string_view(json["user_id"]), "an\"n");
+  EXPECT_EQ(uint64_t(json["version"]), 3u);
+  EXPECT_EQ(uint64_t(json["last_sequence_number"]), 4u);
+  EXPECT_TRUE(json["files"].is_null());
+  EXPECT_TRUE(json["vector_indexes"].is_object());
+  const auto segment = json["segments"].at(1);
+  EXPECT_EQ(std::string_view(segment["path"]), "batch-4.parquet");
+  EXPECT_EQ(std::string_view(segment["id"]), "batch-4.parquet");
+  EXPECT_EQ(uint64_t(segment["row_count"]), 40u);
+  EXPECT_EQ(std::string_view(segment["status"]), "committed");
+  EXPECT_EQ(std::string_view(segment["column_stats"]["3"]["min"]["Int64"]), "-5");
+  EXPECT_EQ(std::string_view(segment["column_stats"]["3"]["max"]["Int64"]), "7");
+  // Of the portable Roaring serialisation of {2}, by its own cookie and container: 3a 30 00 00 01 00 00 00 ….
+  EXPECT_EQ(std::string_view(segment["deletion_vector"]), "OjAAAAEAAAAAAAAAEAAAAAIA");
+  EXPECT_TRUE(json["segments"].at(0)["deletion_vector"].is_null());
+  const std::string shared = to_json(example(), table, UserId(), {});
+  ASSERT_EQ(parser.parse(shared).get(json), simdjson::SUCCESS);
+  EXPECT_TRUE(json["user_id"].is_null());
+}
+
+}  // namespace
+}  // namespace kalamdb::cold
