@@ -79,7 +79,7 @@ class SqlResponseWriter {
   size_t result_count_ = 0;
   size_t complete_size_ = 0;  // where the last complete result ends
   bool in_result_ = false;
-  bool streamed_ = false;   // a part was handed out
+  bool streamed_ = false;  // a part was handed out
 };
 
 // A response that is nothing but an error.

@@ -85,7 +85,8 @@ TEST(SqlResponse, PartsOfAStreamMakeOneDocument) {
   writer.end_result("a");
   writer.finish(1);
   body += writer.take();
-  EXPECT_TRUE(body.ends_with(R"json(["1","hi"]],"row_count":1000,"as_user":"a"}],"took":0.001,"status":"success","error":null})json"));
+  EXPECT_TRUE(body.ends_with(
+      R"json(["1","hi"]],"row_count":1000,"as_user":"a"}],"took":0.001,"status":"success","error":null})json"));
   const auto parsed = parse_json(body);
   ASSERT_TRUE(parsed);
   EXPECT_EQ((*parsed)["results"].at(0)["rows"].get_array().size(), 1000U);
