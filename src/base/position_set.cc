@@ -28,6 +28,15 @@ bool PositionSet::contains(uint32_t position) const { return roaring_bitmap_cont
 bool PositionSet::intersects(uint32_t begin, uint32_t end) const {
   return begin < end && roaring_bitmap_range_cardinality(impl_->bitmap, begin, end) > 0;
 }
+void PositionSet::append_range(uint32_t begin, uint32_t end, std::vector<uint32_t>& out) const {
+  roaring_uint32_iterator_t iterator;
+  roaring_init_iterator(impl_->bitmap, &iterator);
+  if (!roaring_move_uint32_iterator_equalorlarger(&iterator, begin)) return;
+  while (iterator.has_value && iterator.current_value < end) {
+    out.push_back(iterator.current_value);
+    roaring_advance_uint32_iterator(&iterator);
+  }
+}
 uint64_t PositionSet::size() const { return roaring_bitmap_get_cardinality(impl_->bitmap); }
 
 std::string PositionSet::encode() const {

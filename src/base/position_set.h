@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -24,6 +25,8 @@ class PositionSet {
   bool contains(uint32_t position) const;
   // True if any position in [begin, end) is in the set.
   bool intersects(uint32_t begin, uint32_t end) const;
+  // Appends the positions in [begin, end), ascending.
+  void append_range(uint32_t begin, uint32_t end, std::vector<uint32_t>& out) const;
   uint64_t size() const;
   bool empty() const { return size() == 0; }
 

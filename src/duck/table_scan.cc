@@ -38,19 +38,47 @@ class DeletionVector : public duckdb::DeleteFilter {
 
   idx_t Filter(duckdb::row_t start, idx_t count, duckdb::SelectionVector& result) override {
     const auto begin = static_cast<uint32_t>(start);
+    const auto end = begin + static_cast<uint32_t>(count);
+    thread_local std::vector<uint32_t> positions;
+    positions.clear();
+    deleted_->append_range(begin, end, positions);
     // No selection means all of them, which the reader is faster with.
-    if (!deleted_->intersects(begin, begin + static_cast<uint32_t>(count))) return count;
+    if (positions.empty()) return count;
     result.Initialize(STANDARD_VECTOR_SIZE);
     idx_t kept = 0;
-    for (idx_t i = 0; i < count; ++i) {
-      result.set_index(kept, i);
-      kept += !deleted_->contains(begin + static_cast<uint32_t>(i));
+    uint32_t next = begin;
+    positions.push_back(end);
+    for (const uint32_t deleted : positions) {
+      for (; next < deleted; ++next) result.set_index(kept++, next - begin);
+      ++next;
     }
     return kept;
   }
 
  private:
   std::shared_ptr<const PositionSet> deleted_;
+};
+
+// Stands for a segment of which nothing but the number of its rows is asked.
+class RowCounter : public duckdb::BaseFileReader {
+ public:
+  RowCounter(duckdb::OpenFileInfo file, uint64_t rows) : BaseFileReader(std::move(file)), rows_(rows) {}
+
+  bool TryInitializeScan(duckdb::ClientContext&, duckdb::GlobalTableFunctionState&,
+                         duckdb::LocalTableFunctionState&) override {
+    return !std::exchange(started_, true);
+  }
+  void Scan(duckdb::ClientContext&, duckdb::GlobalTableFunctionState&, duckdb::LocalTableFunctionState&,
+            duckdb::DataChunk& chunk) override {
+    const auto count = std::min<uint64_t>(rows_, STANDARD_VECTOR_SIZE);
+    chunk.SetCardinality(count);
+    rows_ -= count;
+  }
+  duckdb::string GetReaderType() const override { return "Count"; }
+
+ private:
+  bool started_ = false;
+  uint64_t rows_;
 };
 
 // The hot rows and the segments of one table. A file's extended info names its segment by index.
@@ -164,12 +192,27 @@ class TableFileReader : public duckdb::MultiFileReader {
     return true;
   }
 
+  duckdb::unique_ptr<duckdb::MultiFileReaderGlobalState> InitializeGlobalState(
+      duckdb::ClientContext&, const duckdb::MultiFileOptions&, const duckdb::MultiFileReaderBindData&,
+      const duckdb::MultiFileList&, const duckdb::vector<duckdb::MultiFileColumnDefinition>&,
+      const duckdb::vector<duckdb::ColumnIndex>& column_ids) override {
+    // Columns of filters are among them, so there are none either.
+    count_only_ = std::all_of(column_ids.begin(), column_ids.end(), [](const duckdb::ColumnIndex& id) {
+      return id.GetPrimaryIndex() == duckdb::COLUMN_IDENTIFIER_EMPTY;
+    });
+    return nullptr;
+  }
+
   duckdb::shared_ptr<duckdb::BaseFileReader> CreateReader(duckdb::ClientContext& context,
                                                           duckdb::GlobalTableFunctionState& state,
                                                           const duckdb::OpenFileInfo& file, idx_t index,
                                                           const duckdb::MultiFileBindData& bind_data) override {
     const Segment* segment = TableFileList::segment_of(*target_, file);
     if (!segment) return duckdb::make_shared_ptr<MemoryReader>(file, target_);
+    if (count_only_) {
+      const uint64_t deleted = segment->deleted ? segment->deleted->size() : 0;
+      return duckdb::make_shared_ptr<RowCounter>(file, segment->row_count - deleted);
+    }
     auto reader = MultiFileReader::CreateReader(context, state, file, index, bind_data);
     if (segment->deleted && !segment->deleted->empty())
       reader->deletion_filter = duckdb::make_uniq<DeletionVector>(segment->deleted);
@@ -210,6 +253,7 @@ class TableFileReader : public duckdb::MultiFileReader {
   }
 
   std::shared_ptr<const ScanTarget> target_;
+  bool count_only_ = false;                                // of the scan that runs; a reader belongs to one
   std::vector<duckdb::MultiFileColumnDefinition> hidden_;  // all columns; used for those that `*` leaves out
 };
 
