@@ -84,9 +84,7 @@ std::string not_a_value(std::string_view text, ColumnClass type) {
 }
 
 // Whether nothing follows the value that was read.
-bool is_at_end(ondemand::document& document) {
-  return document.current_location().error() == simdjson::OUT_OF_BOUNDS;
-}
+bool is_at_end(ondemand::document& document) { return document.current_location().error() == simdjson::OUT_OF_BOUNDS; }
 
 // Turns the records of a file into rows of the builder.
 class Importer {

@@ -1,6 +1,7 @@
 #include "cli/live.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio.hpp>
@@ -51,7 +52,9 @@ class LiveView {
 
   Result<bool> run() {
     signals_.async_wait([this](error_code error, int) {
-      if (!error) stop();
+      if (error) return;
+      if (isatty(STDOUT_FILENO) == 1) fmt::print("\n");  // after the terminal's ^C
+      stop();
     });
     if (options_.duration_s > 0) {
       duration_.expires_after(seconds(options_.duration_s));
@@ -84,7 +87,11 @@ class LiveView {
     int64_t delay_ms = options_.reconnect_delay_ms;
     for (int64_t attempt = 0;;) {
       ready_ = false;
-      std::string why = session_.client().url().tls ? co_await connect_tls() : co_await connect_plain();
+      if (session_.client().url().tls) {
+        co_await connect_tls();
+      } else {
+        co_await connect_plain();
+      }
       close_ = hang_up_ = nullptr;
       deadline_.cancel();
       if (stopped_ || refused_) break;
@@ -95,11 +102,11 @@ class LiveView {
       const bool may_retry = options_.reconnect && was_ready_ &&
                              (options_.max_reconnect_attempts == 0 || attempt < options_.max_reconnect_attempts);
       if (!may_retry) {
-        failure_ = Error(ErrorCode::kUnavailable, fmt::format("the live view lost its connection: {}", why));
+        failure_ = Error(ErrorCode::kUnavailable, fmt::format("the live view lost its connection: {}", why_));
         break;
       }
       ++attempt;
-      fmt::print(stderr, "Connection lost ({}); connecting again in {} ms\n", why, delay_ms);
+      fmt::print(stderr, "Connection lost ({}); connecting again in {} ms\n", why_, delay_ms);
       error_code error;
       pause_.expires_after(milliseconds(delay_ms));
       co_await pause_.async_wait(with_error(error));
@@ -114,34 +121,33 @@ class LiveView {
     deadline_.cancel();
   }
 
-  asio::awaitable<std::string> connect_plain() {
+  asio::awaitable<void> connect_plain() {
     auto socket = std::make_shared<websocket::stream<beast::tcp_stream>>(io_);
-    co_return co_await converse(socket);
+    co_await converse(socket);
   }
 
-  asio::awaitable<std::string> connect_tls() {
+  asio::awaitable<void> connect_tls() {
     auto socket = std::make_shared<websocket::stream<beast::ssl_stream<beast::tcp_stream>>>(io_, tls_context_);
     const std::string& host = session_.client().url().host;
     socket->next_layer().set_verify_callback(asio::ssl::host_name_verification(host));
     SSL_set_tlsext_host_name(socket->next_layer().native_handle(), host.c_str());
-    co_return co_await converse(socket);
+    co_await converse(socket);
   }
 
   // Opens the connection up to the WebSocket's own handshake.
   template <typename Stream>
-  asio::awaitable<error_code> open(Socket<Stream> socket) {
+  asio::awaitable<void> open(Socket<Stream> socket, error_code& error) {
     const ServerUrl& url = session_.client().url();
-    error_code error;
     asio::ip::tcp::resolver resolver(io_);
     const auto addresses = co_await resolver.async_resolve(url.host, std::to_string(url.port), with_error(error));
-    if (error) co_return error;
+    if (error) co_return;
     auto& tcp = beast::get_lowest_layer(*socket);
     tcp.expires_after(seconds(options_.connect_timeout_s));
     co_await tcp.async_connect(addresses, with_error(error));
-    if (error) co_return error;
+    if (error) co_return;
     if constexpr (!std::is_same_v<Stream, beast::tcp_stream>) {
       co_await socket->next_layer().async_handshake(asio::ssl::stream_base::client, with_error(error));
-      if (error) co_return error;
+      if (error) co_return;
     }
     tcp.expires_never();
     // The stream's own timeouts bound the handshakes; idleness is found out by the pings.
@@ -154,16 +160,18 @@ class LiveView {
     }));
     socket->read_message_max(kMaxMessageBytes);
     co_await socket->async_handshake(url.authority(), "/v1/ws", with_error(error));
-    co_return error;
   }
 
-  // One connection from its opening to its end; returns why it ended.
+  // One connection from its opening to its end; why_ then says why it ended. (The coroutines hand on no strings: GCC 12
+  // destroys some temporaries of co_return twice.)
   template <typename Stream>
-  asio::awaitable<std::string> converse(Socket<Stream> socket) {
+  asio::awaitable<void> converse(Socket<Stream> socket) {
     hang_up_ = [socket] { beast::get_lowest_layer(*socket).cancel(); };
     close_ = hang_up_;
-    if (const error_code error = co_await open(socket)) co_return error.message();
-    if (stopped_) co_return "stopped";
+    error_code error;
+    co_await open(socket, error);
+    if (error) why_ = error.message();
+    if (error || stopped_) co_return;
     close_ = [socket] { socket->async_close(websocket::close_code::normal, [](error_code) {}); };
     outbox_.clear();
     last_received_ = Clock::now();
@@ -171,34 +179,40 @@ class LiveView {
     expect_within(options_.auth_timeout_s, "no answer to the login");
     auto pings = std::make_shared<asio::steady_timer>(io_);
     asio::co_spawn(io_, keep_alive(socket, pings), asio::detached);
-    std::string why = co_await read_messages(socket);
+    co_await read_messages(socket, error);
     pings->cancel();
-    co_return why;
+    note_end(error, socket->reason());
   }
 
   template <typename Stream>
-  asio::awaitable<std::string> read_messages(Socket<Stream> socket) {
+  asio::awaitable<void> read_messages(Socket<Stream> socket, error_code& error) {
     beast::flat_buffer buffer;
     while (true) {
-      error_code error;
       co_await socket->async_read(buffer, with_error(error));
-      if (error) {
-        if (!late_.empty()) co_return std::exchange(late_, {});
-        const auto& reason = socket->reason();
-        co_return error == websocket::error::closed && !reason.reason.empty() ? std::string(reason.reason.c_str())
-                                                                              : error.message();
-      }
+      if (error) co_return;
       last_received_ = Clock::now();
-      std::string_view message(static_cast<const char*>(buffer.data().data()), buffer.size());
-      std::string unpacked;
-      if (socket->got_binary()) {
-        auto result = gunzip(message, kMaxMessageBytes);
-        if (!result) co_return result.error().message;
-        unpacked = *std::move(result);
-        message = unpacked;
-      }
-      if (!stopped_) act(socket, printer_.handle(message));
+      const std::string_view message(static_cast<const char*>(buffer.data().data()), buffer.size());
+      if (!stopped_) act(socket, read(message, socket->got_binary()));
       buffer.consume(buffer.size());
+    }
+  }
+
+  // Binary frames are packed JSON.
+  LiveAction read(std::string_view message, bool packed) {
+    if (!packed) return printer_.handle(message);
+    const auto unpacked = gunzip(message, kMaxMessageBytes);
+    if (unpacked) return printer_.handle(*unpacked);
+    failure_ = unpacked.error();
+    return LiveAction::kFailed;
+  }
+
+  void note_end(const error_code& error, const websocket::close_reason& reason) {
+    if (!late_.empty()) {
+      why_ = std::exchange(late_, {});
+    } else if (error == websocket::error::closed && !reason.reason.empty()) {
+      why_ = reason.reason.c_str();
+    } else {
+      why_ = error.message();
     }
   }
 
@@ -297,6 +311,7 @@ class LiveView {
   std::deque<std::string> outbox_;
   Clock::time_point last_received_;
   std::string late_;  // which awaited answer did not come
+  std::string why_;   // how the last connection ended
   bool ready_ = false;
   bool was_ready_ = false;
   bool stopped_ = false;
