@@ -1,0 +1,73 @@
+// Flush and lookup with the real engine and real Parquet files.
+#include <gtest/gtest.h>
+
+#include "storage/test_database.h"
+
+namespace kalamdb::storage {
+namespace {
+
+class EngineFlushTest : public DatabaseTest {
+ protected:
+  duck::Engine& engine() override {
+    if (real_ == nullptr) {
+      duck::EngineOptions options;
+      options.threads = 4;  // so that order is not kept by chance
+      options.temp_directory = testing::TempDir() + "/engine_flush_test." + std::to_string(getpid());
+      options.storage_directories = {storage_directory()};
+      auto created = duck::Engine::create(options);
+      if (!created) ADD_FAILURE() << created.error().message;
+      real_ = *std::move(created);
+    }
+    return *real_;
+  }
+  void TearDown() override {
+    DatabaseTest::TearDown();
+    std::filesystem::remove_all(testing::TempDir() + "/engine_flush_test." + std::to_string(getpid()));
+  }
+
+  std::unique_ptr<duck::Engine> real_;
+};
+
+TEST_F(EngineFlushTest, PositionsAreThoseOfTheKeysInOrder) {
+  constexpr int64_t kRows = 150'000;  // several row groups
+  CommitRequest request;
+  for (int64_t id = kRows; id > 0; --id) request.rows.push_back(insert(shared_, nobody_, id, id * 3));
+  ASSERT_TRUE(database_->committer().commit(std::move(request)));
+  const auto flushed = flush(shared_);
+  ASSERT_TRUE(flushed) << flushed.error().message;
+  EXPECT_EQ(flushed->rows, uint64_t{kRows});
+  EXPECT_EQ(flushed->segments, 1u);
+  for (const int64_t id :
+       {int64_t{1}, int64_t{2}, int64_t{2048}, int64_t{2049}, int64_t{65'537}, int64_t{131'073}, kRows}) {
+    const auto found = database_->find(shared_, nobody_, test_key(id), nullptr);
+    ASSERT_TRUE(found) << found.error().message;
+    ASSERT_TRUE(*found) << id;
+    EXPECT_EQ(test_value((*found)->row), id * 3);
+    ASSERT_TRUE((*found)->cold);
+    EXPECT_EQ((*found)->cold->position, id - 1);
+    ASSERT_TRUE(put(shared_, nobody_, id, -id));
+    const auto changed = database_->find(shared_, nobody_, test_key(id), nullptr);
+    EXPECT_EQ(test_value((*changed)->row), -id);
+    EXPECT_FALSE((*changed)->cold);
+  }
+  const std::vector<std::string> keys = {test_key(1), test_key(3), test_key(kRows + 1)};
+  EXPECT_EQ(database_->cold_keys(shared_, nobody_, keys)->taken, std::vector{test_key(3)});
+  ASSERT_TRUE(remove(shared_, nobody_, 3));
+  EXPECT_EQ(database_->find(shared_, nobody_, test_key(3), nullptr)->has_value(), false);
+  const auto again = flush(shared_);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->rows, 7u);
+  open();
+  EXPECT_EQ(test_value(database_->find(shared_, nobody_, test_key(2048), nullptr)->value().row), -2048);
+  EXPECT_EQ(test_value(database_->find(shared_, nobody_, test_key(2047), nullptr)->value().row), 2047 * 3);
+}
+
+TEST_F(EngineFlushTest, AMissingSegmentIsAnErrorNotAnEmptyTable) {
+  ASSERT_TRUE(commit(insert(shared_, nobody_, 1, 1)));
+  ASSERT_TRUE(flush(shared_));
+  std::filesystem::remove(storage_directory() + "/app/notes/batch-0.parquet");
+  EXPECT_FALSE(database_->find(shared_, nobody_, test_key(1), nullptr));
+}
+
+}  // namespace
+}  // namespace kalamdb::storage
