@@ -4,7 +4,9 @@ import http.client
 import json
 import re
 
-ADMIN_TIMEOUT_S = 60
+from .conditions import DEADLINE_S, wait_until
+
+ANSWER_TIMEOUT_S = 60
 
 
 class SqlError(AssertionError):
@@ -72,7 +74,7 @@ def flush_is_done(message):
 class Client:
     """Talks to one server as one user: by token, or without identity when `token` is None."""
 
-    def __init__(self, host, port, token=None, user=None, timeout_s=ADMIN_TIMEOUT_S):
+    def __init__(self, host, port, token=None, user=None, timeout_s=ANSWER_TIMEOUT_S):
         self.host = host
         self.port = port
         self.token = token
@@ -181,12 +183,14 @@ class Client:
         assert re.search(pattern, response.message), f"no match for {pattern!r} in {response.message!r}: {shown}"
         return response
 
-    def flush(self, table):
+    def flush(self, table, timeout_s=DEADLINE_S):
         """Flushes a table and waits until the server says that nothing of it is left to flush."""
-        from .conditions import wait_until
-
         statement = f"STORAGE FLUSH TABLE {table}"
-        wait_until(lambda: flush_is_done(self.result(statement)["message"]), f"the flush of {table}", interval_s=0.01)
+
+        def is_done():
+            return flush_is_done(self.result(statement)["message"])
+
+        wait_until(is_done, f"the flush of {table}", timeout_s, interval_s=0.01)
 
     def login(self, user, password):
         return self.request("POST", "/v1/api/auth/login", {"user": user, "password": password})

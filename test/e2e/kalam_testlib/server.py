@@ -85,6 +85,7 @@ class Server:
         self.preexec = preexec
         self.process = None
         self.port = None
+        self.stdout = []
         self.stderr = []
         self.clients = []
         self.tokens = {}
@@ -145,6 +146,7 @@ class Server:
 
     def read_stdout(self, stream, ready):
         for line in stream:
+            self.stdout.append(line)
             found = re.match(r"KalamDB listening on http://\S+:(\d+)$", line.strip())
             if found:
                 self.port = int(found[1])
