@@ -60,20 +60,20 @@ TEST(Output, ShowsRowsMessagesAndErrors) {
   const HttpResponse rows{200,
                           R"({"status":"success","took":1.5,"results":[{"schema":[{"name":"a","data_type":"BigInt"},)"
                           R"({"name":"t","data_type":"Timestamp"}],"rows":[["1",1000000],[null,-1]],"row_count":2},)"
-                          R"({"row_count":3,"message":"Inserted 3 row(s)","as_user":"bob"}]})"};
+                          R"({"row_count":3,"message":"Inserted 3 rows","as_user":"bob"}]})"};
   const Rendered table = render_response(rows, {.user = "alice"});
-EXPECT_TRUE(table.ok);
-EXPECT_NE(table.out.find("│    1 │ 1970-01-01T00:00:01Z        │"), std::string::npos) << table.out;
-EXPECT_NE(table.out.find("(2 rows)\n"), std::string::npos);
-EXPECT_NE(table.out.find("Inserted 3 row(s)\nQuery OK, 3 rows affected\n\n[As: bob]\nTook: 1.500 ms\n"),
-          std::string::npos);
-EXPECT_EQ(render_response(rows, {.format = Format::kCsv}).out,
-          "a,t\n1,1970-01-01T00:00:01Z\n,1969-12-31T23:59:59.999999Z\n");
-const HttpResponse error{400, R"({"status":"error","results":[],"error":{"code":"INVALID_SQL","message":"no"}})"};
-EXPECT_FALSE(render_response(error, {}).ok);
-EXPECT_EQ(render_response(error, {}).error, "ERROR INVALID_SQL: no\n");
-EXPECT_EQ(describe_failure({401, R"({"error":"unauthorized","message":"Invalid credentials"})"}),
-          "Server error (401): Invalid credentials\n");
+  EXPECT_TRUE(table.ok);
+  EXPECT_NE(table.out.find("│    1 │ 1970-01-01T00:00:01Z        │"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("(2 rows)\n"), std::string::npos);
+  EXPECT_NE(table.out.find("Inserted 3 rows\nQuery OK, 3 rows affected\n\n[As: bob]\nTook: 1.500 ms\n"),
+            std::string::npos);
+  EXPECT_EQ(render_response(rows, {.format = Format::kCsv}).out,
+            "a,t\n1,1970-01-01T00:00:01Z\n,1969-12-31T23:59:59.999999Z\n");
+  const HttpResponse error{400, R"({"status":"error","results":[],"error":{"code":"INVALID_SQL","message":"no"}})"};
+  EXPECT_FALSE(render_response(error, {}).ok);
+  EXPECT_EQ(render_response(error, {}).error, "ERROR INVALID_SQL: no\n");
+  EXPECT_EQ(describe_failure({401, R"({"error":"unauthorized","message":"Invalid credentials"})"}),
+            "Server error (401): Invalid credentials\n");
 }
 
 }  // namespace
