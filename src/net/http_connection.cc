@@ -102,9 +102,12 @@ void HttpConnection::on_read(boost::system::error_code error, size_t bytes) {
 
 void HttpConnection::process() {
   loop_->set_active(this);
-  while (!busy_ && !closing_ && !ended_ && out_bytes_ < kMaxPendingOutput && parse_one()) {
-  }
-  flush_small();
+  auto may_parse = [this] { return !busy_ && !closing_ && !ended_ && out_bytes_ < kMaxPendingOutput; };
+  bool request_complete = true;
+  do {
+    while (may_parse() && request_complete) request_complete = parse_one();
+    flush_small();  // may make room for the answers to further requests that are already here
+  } while (may_parse() && request_complete);
   loop_->set_active(nullptr);
   settle();
 }

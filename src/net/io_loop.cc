@@ -70,6 +70,7 @@ void IoLoop::stop() {
       }
       while (!connections_.empty()) connections_.back()->cut();
       delayed_.clear();
+      stopping_ = true;
       tick_timer_.cancel();
       task_timer_.cancel();
       work_.reset();
@@ -150,7 +151,8 @@ void IoLoop::wind_down() {
 void IoLoop::schedule_tick() {
   tick_timer_.expires_after(std::chrono::milliseconds(tick_ms_));
   tick_timer_.async_wait([this](boost::system::error_code error) {
-    if (!error) tick();
+    // A tick that was due before stop() cancelled the timer arrives without an error.
+    if (!error && !stopping_) tick();
   });
 }
 
@@ -169,6 +171,7 @@ void IoLoop::tick() {
 }
 
 void IoLoop::run_after(int64_t delay_ms, Task task) {
+  if (stopping_) return;
   auto due = std::chrono::steady_clock::now() + std::chrono::milliseconds(delay_ms);
   auto added = delayed_.emplace(due, std::move(task));
   if (added == delayed_.begin()) arm_timer();

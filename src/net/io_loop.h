@@ -70,7 +70,10 @@ class IoLoop : public std::enable_shared_from_this<IoLoop> {
   // The rest is for the loop's own thread.
 
   boost::asio::io_context& context() { return context_; }
+  // Dropped when the loop stops before it is due.
   void run_after(int64_t delay_ms, Task task);
+  // No new connection may be added any more.
+  bool stopping() const { return stopping_; }
   void add(std::shared_ptr<Connection> connection);
   // The caller's own reference keeps the connection alive past this.
   void remove(Connection& connection);
@@ -120,6 +123,7 @@ class IoLoop : public std::enable_shared_from_this<IoLoop> {
   const int64_t tick_ms_;
   const int64_t heartbeat_ms_;
   int64_t next_heartbeat_ms_ = 0;
+  bool stopping_ = false;
   std::vector<std::shared_ptr<Connection>> connections_;
   std::multimap<std::chrono::steady_clock::time_point, Task> delayed_;
   std::vector<WebSocketPeer*> unflushed_;

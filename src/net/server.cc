@@ -101,6 +101,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
     // Asio's socket is made on the loop's own thread, the only one that may use it.
     loop->post([loop = loop.get(), context = context_, count = ConnectionCount(context_), socket = std::move(socket),
                 peer, refused]() mutable {
+      if (loop->stopping()) return;
       IoLoop::Socket owned(loop->context().get_executor());
       boost::system::error_code error;
       owned.assign(peer.protocol(), socket.fd, error);
