@@ -73,7 +73,10 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
 
   void on_drained() override {}
 
-  void on_closed() override { subscriptions_->close(); }
+  void on_closed() override {
+    if (identity_) services_.hub.forget_socket(identity_->user, watch_);
+    subscriptions_->close();
+  }
 
  private:
   void send(net::FramePtr frame) { connection_->send(std::move(frame)); }
@@ -94,6 +97,9 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
     identity_ = *std::move(identity);
     gzip_ = gzip_ && protocol_.compression == protocol::Compression::kGzip;
     subscriptions_->open({identity_->user, identity_->user, identity_->role, false}, gzip_);
+    watch_ = services_.hub.watch_user(identity_->user, identity_->role, [connection = connection_] {
+      connection->close(kPolicyViolation, "The user was changed; log in again");
+    });
     send_auth_success();
   }
 
@@ -147,6 +153,7 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
   protocol::LiveProtocol protocol_;
   bool gzip_ = true;
   bool refused_ = false;
+  uint64_t watch_ = 0;
   int64_t window_started_us_ = 0;
   uint32_t messages_in_window_ = 0;
 };

@@ -81,8 +81,9 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
     respond(wire.http_status, writer_.take());
   }
 
-  std::optional<std::string_view> details() const {
-    return admin_ && !call_.sql.empty() ? std::optional<std::string_view>(call_.sql) : std::nullopt;
+  // The offending SQL, for administrators.
+  std::optional<std::string> details() const {
+    return admin_ && !call_.sql.empty() ? std::optional(query::redact_secrets(call_.sql)) : std::nullopt;
   }
 
   void fast_done(std::expected<query::StatementResult, query::RequestError> result) {
@@ -122,7 +123,8 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
     }
     std::vector<protocol::Field> fields;
     for (const auto& column : result.rows->columns()) {
-      fields.push_back({column.name, column.type, column.source ? protocol::flags_of(*column.source) : uint8_t{0}});
+      fields.push_back({column.name, column.type, column.source ? protocol::flags_of(*column.source) : uint8_t{0},
+                        column.inline_json});
     }
     writer_.begin_result(fields);
     while (true) {

@@ -217,6 +217,7 @@ Result<> Catalog::put_user(const UserPtr& user) {
   CatalogState next = *state();
   next.users.insert_or_assign(user->id, user);
   publish(std::move(next), false);
+  if (user_listener_) user_listener_(user);
   return {};
 }
 

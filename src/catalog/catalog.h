@@ -60,6 +60,10 @@ class Catalog {
   // Replaces a user's record by what `change` makes of it; bumps updated_at. Errors: kNotFound.
   Result<UserPtr> change_user(std::string_view id, const std::function<void(User&)>& change);
 
+  // Told of every user that was created or changed, once it is visible to readers. Set before users change.
+  using UserListener = std::function<void(const UserPtr&)>;
+  void set_user_listener(UserListener listener) { user_listener_ = std::move(listener); }
+
   // A small secret or setting that the server keeps for itself.
   Result<std::optional<std::string>> setting(std::string_view name) const;
   Result<> put_setting(std::string_view name, std::string value);
@@ -73,6 +77,7 @@ class Catalog {
 
   storage::Storage& storage_;
   platform::Clock& clock_;
+  UserListener user_listener_;
   std::mutex change_mutex_;
   std::atomic<CatalogStatePtr> state_;
   std::atomic<uint64_t> version_{1};

@@ -49,6 +49,8 @@ struct ResultColumn {
   model::DataType type;
   // The stored column that it shows, unless it is computed; valid as long as the result.
   const model::ColumnDefinition* source = nullptr;
+  // JSON that goes to the client as an object rather than as text.
+  bool inline_json = false;
 };
 
 // Rows of a result, column by column. Valid until the next call of next().

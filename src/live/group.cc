@@ -30,7 +30,10 @@ std::vector<protocol::Field> all_fields(const model::TableDefinition& table) {
 }  // namespace
 
 ChangeEncoder::ChangeEncoder(const GroupQuery& query)
-    : table_(query.table), stream_(table_->type == model::TableType::kStream), rows_(all_fields(*table_)) {
+    : table_(query.table),
+      stream_(table_->type == model::TableType::kStream),
+      user_(query.scope.value),
+      rows_(all_fields(*table_)) {
   const auto& names = query.shape.columns;
   const auto named = [&](const ColumnDefinition& column) {
     return std::ranges::any_of(names, [&](const std::string& name) { return table_->find_column(name) == &column; });
@@ -98,9 +101,14 @@ Result<std::string> ChangeEncoder::update(const storage::RowChange& change) cons
   return protocol::change_tail(protocol::ChangeType::kUpdate, new_row, old_row);
 }
 
-Result<std::string> ChangeEncoder::remove(std::string_view row, Seq seq) const {
+Result<std::string> ChangeEncoder::remove(std::string_view row, Seq seq, Seq old_seq) const {
   std::string old_row;
   KALAM_CHECK(append_row(old_row, row, seq, true));
+  if (stream_) {
+    std::string row_id = R"({"row_id":)";
+    protocol::append_json_string(row_id, user_ + ":" + std::to_string(old_seq));
+    old_row.replace(0, 1, row_id + ",");  // every row has its _seq, so a comma is right
+  }
   return protocol::change_tail(protocol::ChangeType::kDelete, "", old_row);
 }
 
@@ -128,7 +136,7 @@ Result<std::optional<std::string>> Group::message_for(const storage::RowChange& 
   if (is && was) return some(encoder_.update(change));
   // A row that comes into the filter is new to its subscribers: they were told to forget it when it left.
   if (is) return some(encoder_.insert(change));
-  if (was) return some(encoder_.remove(change.old_row, change.seq));
+  if (was) return some(encoder_.remove(change.old_row, change.seq, change.old_seq));
   return std::nullopt;
 }
 

@@ -33,8 +33,9 @@ class ChangeEncoder {
   // The `change` message behind its subscription id: `"change_type":…}`. Errors: kCorruption.
   Result<std::string> insert(const storage::RowChange& change) const;
   Result<std::string> update(const storage::RowChange& change) const;
-  // A delete, or a row that left the filter: `row` is what it was.
-  Result<std::string> remove(std::string_view row, Seq seq) const;
+  // A delete, or a row that left the filter: `row` is what it was, as of `old_seq`. STREAM rows also carry the
+  // "<user>:<_seq>" by which older clients know them.
+  Result<std::string> remove(std::string_view row, Seq seq, Seq old_seq) const;
 
  private:
   struct Column {
@@ -45,6 +46,7 @@ class ChangeEncoder {
 
   model::TablePtr table_;
   bool stream_;
+  std::string user_;                     // of the scope
   std::vector<protocol::Field> fields_;  // of the acknowledgement
   std::vector<Column> columns_;          // every column of the table
   protocol::RowObjectEncoder rows_;      // over columns_

@@ -91,6 +91,29 @@ void Hub::release(const UserId& user) {
   if (--subscriptions_of_[user] == 0) subscriptions_of_.erase(user);
 }
 
+uint64_t Hub::watch_user(const UserId& user, catalog::Role role, std::function<void()> end) {
+  const std::lock_guard lock(users_mutex_);
+  sockets_of_[user].emplace(next_socket_, Socket{role, std::move(end)});
+  return next_socket_++;
+}
+
+void Hub::forget_socket(const UserId& user, uint64_t socket) {
+  const std::lock_guard lock(users_mutex_);
+  const auto found = sockets_of_.find(user);
+  if (found == sockets_of_.end()) return;
+  found->second.erase(socket);
+  if (found->second.empty()) sockets_of_.erase(found);
+}
+
+void Hub::user_changed(const catalog::User& user) {
+  const std::lock_guard lock(users_mutex_);
+  const auto found = sockets_of_.find(UserId(user.id));
+  if (found == sockets_of_.end()) return;
+  for (const auto& [id, socket] : found->second) {
+    if (user.deleted_at_us != 0 || user.role != socket.role) socket.end();
+  }
+}
+
 size_t Hub::subscription_count() const {
   const std::lock_guard lock(mutex_);
   return places_.size();

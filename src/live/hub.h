@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "catalog/user.h"
 #include "live/group.h"
 #include "storage/committer.h"
 
@@ -40,6 +41,13 @@ class Hub {
   // back.
   bool reserve(const UserId& user, uint32_t limit);
   void release(const UserId& user);
+
+  // A socket of a user: `end` is called, from any thread, once that user is dropped or has another role than `role`.
+  // Returns what forget_socket() takes.
+  uint64_t watch_user(const UserId& user, catalog::Role role, std::function<void()> end);
+  void forget_socket(const UserId& user, uint64_t socket);
+  // For Catalog::set_user_listener().
+  void user_changed(const catalog::User& user);
 
   // Lets what was published be delivered and ends the thread. The second call does nothing.
   void stop();
@@ -73,6 +81,12 @@ class Hub {
 
   std::mutex users_mutex_;
   std::unordered_map<UserId, uint32_t> subscriptions_of_;
+  struct Socket {
+    catalog::Role role;
+    std::function<void()> end;
+  };
+  std::unordered_map<UserId, std::map<uint64_t, Socket>> sockets_of_;
+  uint64_t next_socket_ = 1;
 
   std::mutex queue_mutex_;
   std::condition_variable_any queue_changed_;

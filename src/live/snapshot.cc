@@ -116,7 +116,7 @@ Result<std::vector<SnapshotReader::Removal>> SnapshotReader::removals(duck::Pred
     }
     // A deleted row is to be forgotten by whoever may have had it; a live one if the filter no longer takes it.
     if (!record->deleted && matched) continue;
-    KALAM_TRY(std::string tail, encoder_.remove(record->row, record->seq));
+    KALAM_TRY(std::string tail, encoder_.remove(record->row, record->seq, record->seq));
     removals.push_back({record->seq, std::move(tail)});
   }
 }

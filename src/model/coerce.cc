@@ -196,10 +196,35 @@ bool is_json(std::string_view text) {
   return false;
 }
 
+// "[1,2.5]": the shortest digits of each.
+std::string json_array(std::span<const float> numbers) {
+  std::string text = "[";
+  for (const float number : numbers) {
+    std::array<char, 64> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<double>(number)).ptr;
+    if (text.size() > 1) text.push_back(',');
+    text.append(digits.data(), end);
+  }
+  return text += "]";
+}
+
+// Numbers from 0 to 255 as bytes; nullopt if any is not.
+std::optional<std::string> as_bytes(std::span<const float> numbers) {
+  std::string bytes;
+  for (const float number : numbers) {
+    if (!(number >= 0 && number <= 255) || number != std::floor(number)) return std::nullopt;
+    bytes.push_back(static_cast<char>(static_cast<unsigned char>(number)));
+  }
+  return bytes;
+}
+
 Result<Value> coerce_text(const ValueView& input, const DataType& type) {
   if (std::holds_alternative<Decimal>(input)) return cannot_convert(input, type);
   auto given = std::get_if<std::string_view>(&input);
-  std::string text = given ? std::string(*given) : to_text(input, DataType{TypeTag::kBigInt});
+  auto numbers = std::get_if<std::span<const float>>(&input);
+  std::string text = given     ? std::string(*given)
+                     : numbers ? json_array(*numbers)
+                               : to_text(input, DataType{TypeTag::kBigInt});
   if (given && !simdjson::validate_utf8(text.data(), text.size())) {
     return fail(ErrorCode::kSchema, "Value " + shown(input) + " is not valid UTF-8, as " + sql_name(type) + " must be");
   }
@@ -211,6 +236,9 @@ Result<Value> coerce_text(const ValueView& input, const DataType& type) {
 }
 
 Result<Value> coerce_bytes(const ValueView& input, const DataType& type) {
+  if (auto numbers = std::get_if<std::span<const float>>(&input)) {
+    if (auto bytes = as_bytes(*numbers)) return Value(*std::move(bytes));
+  }
   auto text = std::get_if<std::string_view>(&input);
   if (!text) return cannot_convert(input, type);
   if (!text->starts_with("\\x")) return Value(std::in_place_type<std::string>, *text);
@@ -223,6 +251,13 @@ Result<Value> coerce_uuid(const ValueView& input, const DataType& type) {
   if (auto uuid = std::get_if<Uuid>(&input)) return Value(*uuid);
   if (auto text = std::get_if<std::string_view>(&input)) {
     if (auto uuid = parse_uuid(trimmed(*text))) return Value(*uuid);
+  }
+  if (auto numbers = std::get_if<std::span<const float>>(&input); numbers && numbers->size() == sizeof(Uuid)) {
+    if (auto bytes = as_bytes(*numbers)) {
+      Uuid uuid;
+      std::ranges::copy(*bytes, uuid.begin());
+      return Value(uuid);
+    }
   }
   return cannot_convert(input, type);
 }

@@ -30,6 +30,7 @@ struct Field {
   std::string_view name;  // borrowed
   model::DataType type;
   FieldFlags flags = 0;
+  bool inline_json = false;  // a JSON column whose text is written as JSON, not as a string
 };
 
 // "BigInt", {"Embedding":384}: the `data_type` of a schema field.

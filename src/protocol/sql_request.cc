@@ -20,20 +20,21 @@ std::unexpected<Error> invalid_parameter(size_t number, std::string_view reason)
               "Parameter $" + std::to_string(number) + " invalid: " + std::string(reason));
 }
 
-// The numbers of an array as floats; nullopt if it holds anything else, or an integer that a float can't hold (it is
-// then no embedding, and its text loses nothing).
+// The numbers of an array as floats; nullopt if it holds anything else, or a number that a float can't hold exactly: its
+// text loses nothing, and every type that takes an array takes its text too.
 std::optional<std::vector<float>> as_floats(simdjson::dom::array array) {
-  constexpr double kLargestExactInteger = 1 << 24;
   std::vector<float> numbers;
   numbers.reserve(array.size());
   for (const element item : array) {
     double number = 0;
     if (item.type() == element_type::INT64) {
+      constexpr int64_t kLargestExactInteger = 1 << 24;
+      if (std::abs(int64_t{item}) > kLargestExactInteger) return std::nullopt;
       number = static_cast<double>(int64_t{item});
-      if (std::abs(number) > kLargestExactInteger) return std::nullopt;
     } else if (item.type() == element_type::DOUBLE) {
       number = double{item};
       if (std::abs(number) > static_cast<double>(std::numeric_limits<float>::max())) return std::nullopt;
+      if (static_cast<double>(static_cast<float>(number)) != number) return std::nullopt;
     } else {
       return std::nullopt;
     }

@@ -37,7 +37,10 @@ class SqlResponseWriter {
       out_.append(rows_in_result_ == 0 ? "[" : ",[");
       for (size_t column = 0; column < fields_.size(); ++column) {
         if (column > 0) out_.push_back(',');
-        if (!append_cell(out_, cell(row, column), fields_[column].type)) [[unlikely]] {
+        const model::ValueView value = cell(row, column);
+        if (fields_[column].inline_json && !model::is_null(value)) [[unlikely]] {
+          out_.append(std::get<std::string_view>(value));
+        } else if (!append_cell(out_, value, fields_[column].type)) [[unlikely]] {
           not_finite_[column] = true;
         }
       }

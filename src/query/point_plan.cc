@@ -67,7 +67,10 @@ bool plan_insert(const duck::InsertShape& insert, PointPlan& plan) {
   if (insert.columns.empty()) plan.inserted = insertable_columns(*plan.table);
   for (const std::string& name : insert.columns) {
     const model::ColumnDefinition* column = plan.table->find_column(name);
-    if (column == nullptr || column->is_system()) return false;
+    // What is wrong with the list is worded where every other INSERT is checked.
+    if (column == nullptr || column->is_system() || std::ranges::find(plan.inserted, column) != plan.inserted.end()) {
+      return false;
+    }
     plan.inserted.push_back(column);
   }
   return std::ranges::all_of(insert.rows, [&](const auto& row) { return row.size() == plan.inserted.size(); });

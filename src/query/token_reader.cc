@@ -1,6 +1,7 @@
 #include "query/token_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 
@@ -22,6 +23,34 @@ std::string lower(std::string_view text) {
   std::string result(text);
   std::ranges::transform(result, result.begin(), lower_char);
   return result;
+}
+
+std::string redact_secrets(std::string_view sql) {
+  constexpr std::array<std::string_view, 4> kSecretWords{"password", "credentials", "oauth", "token"};
+  const auto is_secret_word = [&](std::string_view word) {
+    return std::ranges::any_of(kSecretWords,
+                               [&](std::string_view secret) { return equal_ignoring_case(word, secret); });
+  };
+  const auto tokens = duck::tokenize(sql);
+  if (!tokens) {
+    const std::string text = lower(sql);
+    const bool may_hold = std::ranges::any_of(
+        kSecretWords, [&](std::string_view secret) { return text.find(secret) != std::string::npos; });
+    return may_hold ? "***" : std::string(sql);
+  }
+  std::string out;
+  size_t copied = 0;
+  bool behind_secret_word = false;
+  for (const duck::Token& token : *tokens) {
+    if (token.kind == duck::TokenKind::kString && behind_secret_word) {
+      out.append(sql.substr(copied, token.offset - copied)).append("'***'");
+      copied = token.offset + token.length;
+    }
+    // `PASSWORD 'x'` and `password = 'x'` alike.
+    const std::string_view text = duck::text(sql, token);
+    behind_secret_word = is_secret_word(text) || (behind_secret_word && text == "=");
+  }
+  return out.append(sql.substr(copied));
 }
 
 bool TokenReader::peek(std::span<const std::string_view> words) const {

@@ -73,6 +73,10 @@ class TokenReader {
   size_t next_ = 0;
 };
 
+// `sql` with the strings behind PASSWORD, CREDENTIALS, OAUTH and TOKEN replaced by '***', for errors and logs. What
+// cannot be split into tokens is left out as a whole when it has one of these words.
+std::string redact_secrets(std::string_view sql);
+
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 std::string lower(std::string_view text);
 

@@ -125,6 +125,7 @@ Result<> Server::Parts::open_storage() {
 
 Result<> Server::Parts::open_catalog() {
   KALAM_TRY(catalog, catalog::Catalog::open(*storage, clock));
+  catalog->set_user_listener([this](const catalog::UserPtr& user) { hub.user_changed(*user); });
   return {};
 }
 

@@ -27,13 +27,16 @@ class SubscribeTo : public Command {
     const auto column = [](const char* name, TypeTag tag) {
       return duck::ResultColumn{name, model::DataType{tag}, nullptr};
     };
+    duck::ResultColumn subscription_column = column("subscription", TypeTag::kJson);
+    subscription_column.inline_json = true;  // ready to be sent as it is
     StatementResult result;
-    result.rows =
-        make_result({column("status", TypeTag::kText), column("ws_url", TypeTag::kText),
-                     column("subscription", TypeTag::kJson), column("message", TypeTag::kText)},
-                    {{std::string("subscription_required"), "ws://" + context.host + "/v1/ws", subscription.dump(),
-                      std::string("Open a WebSocket at ws_url, authenticate, and send "
-                                  "{\"type\":\"subscribe\",\"subscription\":…} with this subscription")}});
+    result.rows = make_result(
+        {column("status", TypeTag::kText), column("ws_url", TypeTag::kText), std::move(subscription_column),
+         column("message", TypeTag::kText)},
+        {{std::string("subscription_required"), "ws://" + context.host + "/v1/ws", subscription.dump(),
+          std::string(
+              "Open a WebSocket at ws_url, authenticate, and send {\"type\":\"subscribe\",\"subscription\":…} with "
+              "this subscription")}});
     return result;
   }
 
