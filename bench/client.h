@@ -156,7 +156,8 @@ inline int subscribe(int64_t port, std::string_view authorization, std::string_v
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAuthorization: " +
                std::string(authorization) + "\r\n\r\n");
   receive_until(fd, "auth_success");
-  send_all(fd, text_frame(R"({"type":"subscribe","subscription":{"id":"s","sql":")" + std::string(sql) + "\"}}"));
+  send_all(fd, text_frame(R"({"type":"subscribe","subscription":{"id":"s","sql":")" + std::string(sql) +
+                          "\",\"options\":{}}}"));
   receive_until(fd, "initial_data_batch");
   return fd;
 }
