@@ -40,7 +40,11 @@ class RocksBatch final : public Batch {
   }
 
   void erase_rows(TableId table, const UserId& user, std::string_view begin, std::string_view end) override {
-    require_ok(batch_.DeleteRange(families_[kRows], row_key(table, user, begin), row_key(table, user, end)));
+    if (end == successor(begin)) {
+      require_ok(batch_.Delete(families_[kRows], row_key(table, user, begin)));
+    } else {
+      require_ok(batch_.DeleteRange(families_[kRows], row_key(table, user, begin), row_key(table, user, end)));
+    }
   }
 
   void erase_changes(TableId table, const UserId& user, Seq first, Seq last) override {

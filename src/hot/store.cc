@@ -95,6 +95,23 @@ class RocksStore final : public Store {
     return scan_change_index(*db_, families_, scope_prefix(table, user), after, at ? at : snapshot());
   }
 
+  Result<std::vector<Seq>> change_seqs(TableId table, const UserId& user, const SnapshotPtr& snapshot) const override {
+    std::vector<Seq> seqs;
+    const std::string scope = scope_prefix(table, user);
+    const std::string end = prefix_end(scope);
+    const rocksdb::Slice end_slice(end);
+    rocksdb::ReadOptions options = read_options(snapshot);
+    options.iterate_upper_bound = &end_slice;
+    const std::unique_ptr<rocksdb::Iterator> changes(db_->NewIterator(options, families_[kChanges]));
+    for (changes->Seek(scope); changes->Valid(); changes->Next()) {
+      const std::string_view seq = bytes(changes->key()).substr(scope.size());
+      if (seq.size() != sizeof(Seq)) return fail(ErrorCode::kCorruption, "A change-index key has a wrong length");
+      seqs.push_back(static_cast<Seq>(read_big_endian<uint64_t>(seq.data())));
+    }
+    if (!changes->status().ok()) return fail(to_error(changes->status(), "Reading the change index"));
+    return seqs;
+  }
+
   uint64_t estimate_rows(TableId table, const UserId* user) const override {
     const std::string begin = user != nullptr ? scope_prefix(table, *user) : table_prefix(table);
     const std::string end = prefix_end(begin);

@@ -104,6 +104,9 @@ class Store {
   // Rows, tombstones included, with after < _seq, in `_seq` order.
   virtual std::unique_ptr<model::RowCursor> scan_changes(TableId table, const UserId& user, Seq after,
                                                          const SnapshotPtr& snapshot) const = 0;
+  // The `_seq` of every row, tombstones included, ascending.
+  virtual Result<std::vector<Seq>> change_seqs(TableId table, const UserId& user,
+                                               const SnapshotPtr& snapshot) const = 0;
   // About how many rows of a table, or of one user in it, there are, tombstones included. Cheap.
   virtual uint64_t estimate_rows(TableId table, const UserId* user) const = 0;
   // The users that have rows in a table.

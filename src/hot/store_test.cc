@@ -254,7 +254,9 @@ TEST_F(StoreTest, AgreesWithAModelUnderRandomWrites) {
       const auto found = store_->get(kTable, UserId("a"), key, snapshot);
       const auto known = model.find({"a", key});
       ASSERT_EQ(found->has_value(), known != model.end());
-      if (*found) ASSERT_EQ((*found)->row, known->second.row);
+      if (*found) {
+        ASSERT_EQ((*found)->row, known->second.row);
+      }
     }
     snapshots.pop_back();
   }
@@ -362,8 +364,11 @@ TEST_F(StoreTest, ADamagedLogIsAnErrorAndATornEndIsNot) {
   // A copy taken while it runs is what a crash leaves.
   const std::string copy = directory_ + ".copy";
   const auto crash = [&] {
-    std::filesystem::remove_all(copy);
-    std::filesystem::copy(directory_, copy, std::filesystem::copy_options::recursive);
+    std::error_code vanished;  // RocksDB removes files that it needs no more in the background
+    do {
+      std::filesystem::remove_all(copy);
+      std::filesystem::copy(directory_, copy, std::filesystem::copy_options::recursive, vanished);
+    } while (vanished);
     std::filesystem::remove(copy + "/LOCK");
     for (const auto& entry : std::filesystem::directory_iterator(copy)) {
       if (entry.path().extension() == ".log" && entry.file_size() > 0) return entry.path();

@@ -19,7 +19,6 @@ class FlushCursor final : public model::RowCursor {
 
   // Begins the next portion; false if there are no rows left.
   Result<bool> begin_segment() {
-    ++segments_;
     notes_ = {};
     KALAM_TRY(waiting_, next_live());
     return waiting_.has_value();
@@ -38,10 +37,7 @@ class FlushCursor final : public model::RowCursor {
     return record;
   }
 
-  FlushedRows take_notes() {
-    notes_.whole_scope = segments_ == 1 && at_end_;
-    return std::move(notes_);
-  }
+  FlushedRows take_notes() { return std::move(notes_); }
 
  private:
   Result<std::optional<model::RowRecord>> next_live() {
@@ -50,7 +46,6 @@ class FlushCursor final : public model::RowCursor {
       if (!record) break;
       if (!record->deleted) return record;
       notes_.tombstone_keys.emplace_back(record->key);
-      notes_.tombstone_seqs.push_back(record->seq);
     }
     at_end_ = true;
     return std::nullopt;
@@ -58,7 +53,6 @@ class FlushCursor final : public model::RowCursor {
 
   std::unique_ptr<model::RowCursor> rows_;
   uint64_t max_segment_rows_;
-  int segments_ = 0;
   bool at_end_ = false;
   std::optional<model::RowRecord> waiting_;
   FlushedRows notes_;
@@ -87,7 +81,7 @@ Result<> check_written(const duck::WrittenSegment& written, const FlushedRows& r
 
 Result<> commit_segment(const FlushContext& context, FlushChange::Input input, FlushedRows rows) {
   auto change = std::make_shared<FlushChange>(std::move(input), std::move(rows));
-  KALAM_CHECK(change->catch_up(context.store));
+  KALAM_CHECK(change->prepare(context.store));
   CommitRequest request;
   request.segments_change = std::move(change);
   KALAM_CHECK(context.committer.commit(std::move(request)));

@@ -12,7 +12,7 @@ using hot::RecordSpace;
 
 namespace {
 
-// catch_up() stops when less than this is left to apply(), or after so many rounds that it cannot keep up.
+// prepare() stops when less than this is left to apply(), or after so many rounds that it cannot keep up.
 constexpr size_t kFewChanges = 500;
 constexpr int kMaxRounds = 8;
 
@@ -38,7 +38,8 @@ Result<size_t> FlushChange::collect_changes(const hot::Store& store, const hot::
   return count;
 }
 
-Result<> FlushChange::catch_up(const hot::Store& store) {
+Result<> FlushChange::prepare(const hot::Store& store) {
+  KALAM_CHECK(plan_changes(store));
   for (int round = 0; round < kMaxRounds; ++round) {
     KALAM_TRY(const size_t count, collect_changes(store, store.snapshot()));
     if (count < kFewChanges) break;
@@ -53,7 +54,8 @@ Result<> FlushChange::apply(const hot::Store& store, hot::Batch& batch) {
   KALAM_CHECK(update_manifest(store, batch));
   mark_changed(store, batch);
   erase_rows(batch);
-  erase_changes(batch);
+  // The entries of rows that have changed since are gone already; erasing them again does nothing.
+  for (const auto& [first, last] : erased_changes_) batch.erase_changes(input_.table->id, input_.user, first, last);
   return {};
 }
 
@@ -112,24 +114,30 @@ void FlushChange::erase_run(hot::Batch& batch, size_t begin, size_t end) const {
     batch.erase_rows(input_.table->id, input_.user, rows_.keys[begin], hot::successor(rows_.keys[end - 1]));
     return;
   }
-  for (size_t i = begin; i < end; ++i) batch.erase_row(input_.table->id, input_.user, rows_.keys[i], rows_.seqs[i]);
+  for (size_t i = begin; i < end; ++i) {
+    batch.erase_rows(input_.table->id, input_.user, rows_.keys[i], hot::successor(rows_.keys[i]));
+  }
 }
 
-void FlushChange::erase_changes(hot::Batch& batch) const {
-  // The entries of rows that have changed since are gone already; erasing them again does nothing.
-  if (!rows_.whole_scope || rows_.seqs.size() < kMinRangeRows) {
-    for (const Seq seq : rows_.seqs) batch.erase_changes(input_.table->id, input_.user, seq, seq);
-    return;
+Result<> FlushChange::plan_changes(const hot::Store& store) {
+  std::vector<Seq> flushed = rows_.seqs;
+  std::ranges::sort(flushed);
+  // Entries up to the snapshot only ever go, so that what lies between two of ours then, lies there at the commit.
+  KALAM_TRY(const auto all, store.change_seqs(input_.table->id, input_.user, input_.snapshot));
+  auto entry = all.begin();
+  for (size_t begin = 0; begin < flushed.size();) {
+    entry = std::lower_bound(entry, all.end(), flushed[begin]);
+    size_t end = begin;
+    while (end < flushed.size() && entry != all.end() && *entry == flushed[end]) ++entry, ++end;
+    if (end == begin) return fail(ErrorCode::kCorruption, "A row has no entry in the change index");
+    if (end - begin >= kMinRangeRows) {
+      erased_changes_.emplace_back(flushed[begin], flushed[end - 1]);
+    } else {
+      for (size_t i = begin; i < end; ++i) erased_changes_.emplace_back(flushed[i], flushed[i]);
+    }
+    begin = end;
   }
-  std::vector<Seq> kept = rows_.tombstone_seqs;
-  std::ranges::sort(kept);
-  Seq first = input_.segment.min_seq;
-  const Seq last = input_.segment.max_seq;
-  for (const Seq seq : kept) {
-    if (seq > first && seq < last) batch.erase_changes(input_.table->id, input_.user, first, seq - 1);
-    if (seq >= first && seq < last) first = seq + 1;
-  }
-  batch.erase_changes(input_.table->id, input_.user, first, last);
+  return {};
 }
 
 }  // namespace kalamdb::storage

@@ -13,12 +13,7 @@ namespace kalamdb::storage {
 struct FlushedRows {
   std::vector<std::string> keys;  // ascending: the index is the position in the segment
   std::vector<Seq> seqs;
-  // Tombstones stay hot.
-  std::vector<std::string> tombstone_keys;
-  std::vector<Seq> tombstone_seqs;
-  // The segment has all live rows of its scope, so that apart from the tombstones above all change-index entries up to
-  // the snapshot are its own.
-  bool whole_scope = false;
+  std::vector<std::string> tombstone_keys;  // they stay hot
 };
 
 class FlushChange final : public SegmentsChange {
@@ -41,8 +36,9 @@ class FlushChange final : public SegmentsChange {
   uint32_t schema_version() const override { return input_.table->schema_version; }
   Seq snapshot_seq() const override { return input_.snapshot->seq(); }
 
-  // Finds the rows that have changed since the snapshot, so that few are left for apply() to find.
-  Result<> catch_up(const hot::Store& store);
+  // Does outside the committer what can be done there: plans what to erase from the change index, and finds the rows
+  // that have changed since the snapshot, so that few are left for apply() to find.
+  Result<> prepare(const hot::Store& store);
   Result<> apply(const hot::Store& store, hot::Batch& batch) override;
 
  private:
@@ -51,12 +47,14 @@ class FlushChange final : public SegmentsChange {
   void mark_changed(const hot::Store& store, hot::Batch& batch) const;
   void erase_rows(hot::Batch& batch) const;
   void erase_run(hot::Batch& batch, size_t begin, size_t end) const;
-  void erase_changes(hot::Batch& batch) const;
+  Result<> plan_changes(const hot::Store& store);
 
   Input input_;
   FlushedRows rows_;
   Seq caught_up_to_;
   std::vector<std::string> changed_keys_;
+  // First and last `_seq` of change-index entries that go, with none in between that stays.
+  std::vector<std::pair<Seq, Seq>> erased_changes_;
 };
 
 }  // namespace kalamdb::storage
