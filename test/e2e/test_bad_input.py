@@ -396,7 +396,7 @@ def check_kept(root, table, acknowledged):
 def test_full_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("this machine does not let us mount a small disk; test_file_size_limit covers the refusal")
     try:
         filler = disk / "filler"

@@ -230,11 +230,12 @@ def test_subscribe(kalam, root, table):
         root.run(f"INSERT INTO {table} (id, name) VALUES (2, 'live')")
         root.run(f"UPDATE {table} SET name = 'changed' WHERE id = 2")
         root.run(f"DELETE FROM {table} WHERE id = 2")
-        out, error = process.communicate(timeout=DEADLINE_S)
+        # Not communicate(), which would lose what readline() has read ahead.
+        text = "".join(lines) + process.stdout.read()
+        process.wait(DEADLINE_S)
     finally:
         process.kill()
-    text = "".join(lines) + out
-    assert process.returncode == 0, error
+    assert process.returncode == 0, process.stderr.read()
     assert re.search(r"\[\d\d:\d\d:\d\d\.\d{3}\] ✓ SUBSCRIBED \[sub_\d+\]", text), text
     assert "before" in text
     assert re.search(r"INSERT \[.*\].*live", text) and re.search(r"UPDATE \[.*\].*live.*=>.*changed", text), text
