@@ -62,8 +62,8 @@ int serve(const std::string& config_path) {
   auto server = Server::start(*config);
   if (!server) return refuse(server.error().message);
   std::printf("KalamDB listening on %s\n", (*server)->url().c_str());
+  if (const std::string hint = (*server)->setup_hint(); !hint.empty()) std::printf("%s\n", hint.c_str());
   std::fflush(stdout);
-  if (const std::string hint = (*server)->setup_hint(); !hint.empty()) std::fprintf(stderr, "%s\n", hint.c_str());
   int signal = 0;
   sigwait(&signals, &signal);
   kalamdb::log::info("stopping");
