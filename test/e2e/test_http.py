@@ -121,7 +121,9 @@ def test_status_of_a_server_that_is_set_up(server):
 def test_setup_of_a_new_server():
     with Server(root_password=None) as server:
         client = server.client()
-        wait_until(lambda: "/v1/api/auth/setup" in "".join(server.stdout), "a word on how to set the password")
+        wait_until(
+            lambda: "/v1/api/auth/setup" in "".join(server.stdout + server.stderr), "a word on how to set the password"
+        )
         assert client.request("GET", "/v1/api/auth/status").json == {
             "needs_setup": True,
             "message": "Server requires initial setup. Call POST /v1/api/auth/setup with user, password, root_password, "
