@@ -27,8 +27,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "e2e"))
 
-from kalam_testlib import Server, wait_until  # noqa: E402
-from kalam_testlib.http_client import flush_is_done  # noqa: E402
+from kalam_testlib import Server  # noqa: E402
+from kalam_testlib.http_client import flush  # noqa: E402
 
 
 class FormatError(Exception):
@@ -199,8 +199,7 @@ class FileRun:
 
     def flush(self):
         with self.server.root() as root:
-            statement = f"STORAGE FLUSH ALL IN {self.namespace}"
-            wait_until(lambda: flush_is_done(root.result(statement)["message"]), "the flush", interval_s=0.003)
+            flush(root, f"STORAGE FLUSH ALL IN {self.namespace}")
 
     def query(self, record):
         response = self.caller.sql(record.sql, namespace=self.namespace)

@@ -66,9 +66,24 @@ def names(result):
     return [field["name"] for field in result.get("schema", [])]
 
 
-def flush_is_done(message):
-    """Whether the answer to a flush says that nothing is left to flush."""
-    return "no pending writes" in message
+def flush(root, statement, timeout_s=DEADLINE_S):
+    """Runs a FLUSH statement as an administrator and waits until everything written before it lies in segments."""
+    done = False
+
+    def is_over():
+        nonlocal done
+        live = root.count(
+            "system.jobs", "WHERE job_type = 'flush' AND status IN ('new', 'queued', 'running', 'retrying')"
+        )
+        if live:
+            return False
+        if done:
+            return True
+        # Until it is accepted: a flush that is running already may have begun before the last write.
+        done = "already queued or running" not in root.result(statement)["message"]
+        return False
+
+    wait_until(is_over, statement, timeout_s, interval_s=0.003)
 
 
 class Client:
@@ -184,13 +199,7 @@ class Client:
         return response
 
     def flush(self, table, timeout_s=DEADLINE_S):
-        """Flushes a table and waits until the server says that nothing of it is left to flush."""
-        statement = f"STORAGE FLUSH TABLE {table}"
-
-        def is_done():
-            return flush_is_done(self.result(statement)["message"])
-
-        wait_until(is_done, f"the flush of {table}", timeout_s, interval_s=0.01)
+        flush(self, f"STORAGE FLUSH TABLE {table}", timeout_s)
 
     def login(self, user, password):
         return self.request("POST", "/v1/api/auth/login", {"user": user, "password": password})
