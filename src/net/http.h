@@ -58,7 +58,8 @@ class HttpExchange {
   // Ends it. `complete = false` breaks the connection instead, so that the client can't take a part for the whole.
   virtual void finish(bool complete = true) = 0;
 
-  // True once the client has closed the connection (known at the latest when a write fails).
+  // True once the client has closed the connection or its sending side (known at the latest when a write fails). The
+  // answer is sent all the same, since a client may close its sending side and go on reading.
   virtual bool client_gone() const = 0;
 };
 

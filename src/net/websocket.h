@@ -27,7 +27,8 @@ class WebSocketConnection {
   virtual void send(FramePtr frame) = 0;
   // Payload bytes queued and not yet handed to the socket.
   virtual size_t queued_bytes() const = 0;
-  // Sends what is queued, then a close frame; `reason` is at most 123 bytes.
+  // Sends what is queued, then a close frame; `reason` is cut to 123 bytes. Frames sent later are dropped. A client
+  // that does not answer within 5 s is cut.
   virtual void close(uint16_t code, std::string reason) = 0;
   // Runs `task` on the connection's own executor, where the session's callbacks also run, one at a time.
   virtual void post(std::function<void()> task) = 0;
@@ -42,7 +43,7 @@ class WebSocketSession {
   virtual ~WebSocketSession() = default;
   // A whole message (at most WebSocketOptions::max_message_bytes; a larger one comes as on_oversized()).
   virtual void on_message(std::string payload, bool binary) = 0;
-  // A text message over the bound arrived and was dropped; the socket stays open.
+  // A message over the bound, of `bytes` bytes, arrived and was dropped; the socket stays open. Nothing of it was kept.
   virtual void on_oversized(size_t bytes) = 0;
   // The queue emptied to the socket after having held something.
   virtual void on_drained() = 0;
