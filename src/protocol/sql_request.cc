@@ -20,8 +20,8 @@ std::unexpected<Error> invalid_parameter(size_t number, std::string_view reason)
               "Parameter $" + std::to_string(number) + " invalid: " + std::string(reason));
 }
 
-// The numbers of an array as floats; nullopt if it holds anything else, or a number that a float can't hold exactly: its
-// text loses nothing, and every type that takes an array takes its text too.
+// The numbers of an array as floats; nullopt if it holds anything else, or a number that a float can't hold exactly:
+// its text loses nothing, and every type that takes an array takes its text too.
 std::optional<std::vector<float>> as_floats(simdjson::dom::array array) {
   std::vector<float> numbers;
   numbers.reserve(array.size());
