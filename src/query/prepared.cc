@@ -40,6 +40,12 @@ Result<PreparedPtr> prepare_as_user(TokenReader& reader) {
   return prepared;
 }
 
+// A write whose values are in its text hardly ever comes again, and many of them would push out what does.
+bool worth_keeping(const Prepared& prepared) {
+  return prepared.statement != nullptr &&
+         (prepared.parameter_count() > 0 || prepared.statement->kind() == duck::StatementKind::kSelect);
+}
+
 }  // namespace
 
 Result<PreparedPtr> prepare(std::string_view sql) {
@@ -81,7 +87,7 @@ Result<PreparedPtr> PreparedCache::single(std::string_view sql) {
   if (statements.empty()) return fail(ErrorCode::kEmptySql, "No SQL statements provided");
   if (statements.size() > 1) return nullptr;
   KALAM_TRY(PreparedPtr prepared, prepare(statements.front()));
-  if (cacheable) add(sql, prepared);
+  if (cacheable && worth_keeping(*prepared)) add(sql, prepared);
   return prepared;
 }
 

@@ -1,5 +1,6 @@
 // kalamdb [--config FILE | FILE] | --settings | --version
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -50,10 +51,19 @@ sigset_t block_stop_signals() {
   return signals;
 }
 
+// Every connection is a descriptor: takes as many as the system lets this process have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int serve(const std::string& config_path) {
   const auto config = kalamdb::server::load_config(config_path);
   if (!config) return refuse(config.error().message);
   const sigset_t signals = block_stop_signals();
+  raise_descriptor_limit();
   try {
     start_logging(*config);
   } catch (const spdlog::spdlog_ex& error) {
