@@ -124,6 +124,7 @@ class Server:
 
     def start(self):
         """Starts it and waits for its "listening" line. StartError if it ends instead."""
+        self.port = None  # Before the reader starts, which sets it.
         self.launch()
         ready = threading.Event()
         threads = [
@@ -132,12 +133,11 @@ class Server:
         ]
         for thread in threads:
             thread.start()
-        self.port = None
         ready.wait(DEADLINE_S)
         if self.port is None:
-            if self.process.poll() is None and not ready.is_set():
+            if not ready.is_set():  # Neither ready nor ended: its output is still open.
                 self.process.kill()
-            code = self.process.wait()
+            code = self.process.wait(DEADLINE_S)
             for thread in threads:
                 thread.join()
             self.process = None
