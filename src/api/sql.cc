@@ -46,7 +46,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
     const bool sane = !given.empty() && given.size() <= 128 &&
                       std::ranges::all_of(given, [](unsigned char c) { return c > ' ' && c < 0x7f; });
     response.headers.push_back(
-        {"X-Request-ID", sane ? std::string(given) : platform::random_hex(services_.random, 16)});
+        {"X-Request-ID", sane ? std::string(given) : std::to_string(services_.queries.services().ids.next())});
   }
 
   void authenticated(const auth::AuthResult<auth::Identity>& identity) {

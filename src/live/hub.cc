@@ -19,8 +19,15 @@ Hub::Hub() : thread_([this](const std::stop_token& stop) { work(stop); }) {}
 
 void Hub::publish(const storage::ChangeSetPtr& changes) {
   const std::lock_guard lock(queue_mutex_);
+  // Whoever subscribes from here on sees this commit in their snapshot: it is taken behind set_watched().
+  if (!watched_) return;
   queue_.push_back(changes);
   if (queue_.size() == 1) queue_changed_.notify_one();
+}
+
+void Hub::set_watched(bool watched) {
+  const std::lock_guard lock(queue_mutex_);
+  watched_ = watched;
 }
 
 void Hub::stop() {
@@ -37,7 +44,7 @@ void Hub::work(const std::stop_token& stop) {
       if (!queue_changed_.wait(lock, stop, [&] { return !queue_.empty(); })) return;
       taken.swap(queue_);
     }
-    for (const auto& changes : taken) deliver(*changes);
+    deliver(taken);
     taken.clear();
   }
 }
@@ -57,6 +64,7 @@ Result<> Hub::add(const GroupQuery& query, const SubscriptionPtr& subscription, 
   }
   group->members().push_back(subscription);
   places_.emplace(subscription.get(), std::pair(scope, key));
+  set_watched(true);
   return {};
 }
 
@@ -76,6 +84,7 @@ void Hub::erase_locked(const SubscriptionPtr& subscription) {
   if (group->second->members().empty()) groups->second.erase(group);
   if (groups->second.empty()) scopes_.erase(groups);
   places_.erase(place);
+  if (places_.empty()) set_watched(false);
 }
 
 bool Hub::reserve(const UserId& user, uint32_t limit) {
@@ -119,44 +128,71 @@ size_t Hub::subscription_count() const {
   return places_.size();
 }
 
-void Hub::deliver(const storage::ChangeSet& changes) {
+void Hub::deliver(const std::deque<storage::ChangeSetPtr>& commits) {
   const std::lock_guard lock(mutex_);
-  for (const auto& change : changes.rows) {
-    const auto groups = scopes_.find(Scope{change.table->id, change.user.value});
-    if (groups == scopes_.end()) continue;
-    for (auto& [key, group] : groups->second) deliver_to(*group, change);
+  for (const auto& changes : commits) {
+    for (const auto& change : changes->rows) {
+      const auto groups = scopes_.find(Scope{change.table->id, change.user.value});
+      if (groups == scopes_.end()) continue;
+      for (auto& [key, group] : groups->second) {
+        auto message = group->message_for(change);
+        if (message && !*message) continue;
+        pending_.push_back({group.get(), change.seq, std::move(message)});
+      }
+      if (pending_.size() >= kMaxPending) send_pending();
+    }
+    if (!changes->table_changes.empty()) send_pending();
+    for (const auto& change : changes->table_changes) {
+      if (change.schema_version == 0) end_table(change.table);
+    }
   }
-  for (const auto& change : changes.table_changes) {
-    if (change.schema_version == 0) end_table(change.table);
+  send_pending();
+}
+
+// Changes of one group that follow each other go to each member together, so that they leave in one write.
+void Hub::send_pending() {
+  for (size_t begin = 0; begin < pending_.size();) {
+    size_t end = begin + 1;
+    while (end < pending_.size() && pending_[end].group == pending_[begin].group) ++end;
+    send_run(*pending_[begin].group, std::span(pending_).subspan(begin, end - begin));
+    begin = end;
   }
-  // What fell behind ends here, outside the loops over members.
+  pending_.clear();
+  end_lagging();
+}
+
+void Hub::send_run(Group& group, std::span<const Pending> run) {
+  // Members that chose the same id get the very same frames.
+  std::vector<ChangeFrames> frames;
+  for (const Pending& pending : run) {
+    if (pending.message) frames.emplace_back(**pending.message);
+  }
+  std::vector<Delivery> deliveries;
+  for (const auto& member : group.members()) {
+    deliveries.clear();
+    auto next = frames.begin();
+    for (const Pending& pending : run) {
+      // A predicate that fails on a row (a cast, say) fails for that row only, as SELECT would have failed on it.
+      deliveries.push_back({pending.seq, pending.message ? (next++)->frame_for(*member)
+                                                         : error_frame(member->id(), "CONVERSION_ERROR",
+                                                                       "Failed to convert row data: " +
+                                                                           pending.message.error().message)});
+    }
+    if (!member->deliver(deliveries)) lagging_.push_back(member);
+  }
+}
+
+void Hub::end_lagging() {
   std::vector<SubscriptionPtr> lagging;
   lagging.swap(lagging_);
   for (const auto& subscription : lagging) {
+    if (!places_.contains(subscription.get())) continue;  // it was found to lag twice
     subscription->close();
     subscription->send(error_frame(subscription->id(), "LAGGED",
                                    "The client is too far behind; last delivered _seq " +
                                        std::to_string(subscription->last_delivered()) + ". Resume from there."));
     subscription->close_socket_lagging();
     erase_locked(subscription);
-  }
-}
-
-void Hub::deliver_to(Group& group, const storage::RowChange& change) {
-  auto message = group.message_for(change);
-  if (!message) {
-    // A predicate that SELECT would fail on (a cast, say) fails for this row only; SELECT's error is the subscriber's.
-    for (const auto& member : group.members()) {
-      member->deliver({change.seq, error_frame(member->id(), "CONVERSION_ERROR",
-                                               "Failed to convert row data: " + message.error().message)});
-    }
-    return;
-  }
-  if (!*message) return;
-  // Members that chose the same id get the very same frame.
-  ChangeFrames frames(**message);
-  for (const auto& member : group.members()) {
-    if (!member->deliver({change.seq, frames.frame_for(*member)})) lagging_.push_back(member);
   }
 }
 

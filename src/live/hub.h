@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -69,12 +71,24 @@ class Hub {
   };
 
   void work(const std::stop_token& stop);
-  void deliver(const storage::ChangeSet& changes);
-  void deliver_to(Group& group, const storage::RowChange& change);
+  // A change on its way to the members of a group.
+  struct Pending {
+    Group* group;
+    Seq seq;
+    Result<std::optional<std::string>> message;
+  };
+  static constexpr size_t kMaxPending = 256;
+
+  void set_watched(bool watched);
+  void deliver(const std::deque<storage::ChangeSetPtr>& commits);
+  void send_pending();
+  void send_run(Group& group, std::span<const Pending> run);
+  void end_lagging();
   void end_table(TableId table);
   void erase_locked(const SubscriptionPtr& subscription);
 
-  mutable std::mutex mutex_;              // of the groups; held while one commit is delivered
+  mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
+  std::vector<Pending> pending_;
   std::vector<SubscriptionPtr> lagging_;  // found while delivering, ended behind it
   std::unordered_map<Scope, Groups, ScopeHash> scopes_;
   std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;
@@ -91,6 +105,7 @@ class Hub {
   std::mutex queue_mutex_;
   std::condition_variable_any queue_changed_;
   std::deque<storage::ChangeSetPtr> queue_;
+  bool watched_ = false;  // there are subscriptions: without any, commits are not queued
   std::jthread thread_;
 };
 

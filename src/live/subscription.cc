@@ -4,17 +4,22 @@
 
 namespace kalamdb::live {
 
-bool Subscription::deliver(Delivery delivery) {
+bool Subscription::deliver(std::vector<Delivery>& deliveries) {
   const std::lock_guard lock(mutex_);
-  if (closed_) return true;
-  if (live_) {
-    if (connection_->queued_bytes() > kMaxWaitingBytes) return false;
-    send_locked(std::move(delivery));
-    return true;
+  for (Delivery& delivery : deliveries) {
+    if (closed_) return true;
+    if (!live_) waiting_bytes_ += delivery.frame->payload.size();
+    if (waiting_bytes_ + connection_->queued_bytes() > kMaxWaitingBytes) {
+      closed_ = true;
+      waiting_.clear();
+      return false;
+    }
+    if (live_) {
+      send_locked(std::move(delivery));
+    } else {
+      waiting_.push_back(std::move(delivery));
+    }
   }
-  waiting_bytes_ += delivery.frame->payload.size();
-  if (waiting_bytes_ > kMaxWaitingBytes) return false;
-  waiting_.push_back(std::move(delivery));
   return true;
 }
 

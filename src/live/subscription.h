@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -29,9 +31,10 @@ class Subscription {
   const std::string& id() const { return id_; }
   bool gzip() const { return gzip_; }
 
-  // A change; from the hub's thread. False when the subscriber has fallen too far behind (more than kMaxWaitingBytes)
-  // and nothing was queued: the caller ends the subscription, so that no later change can hide the gap.
-  bool deliver(Delivery delivery);
+  // Changes in order; from the hub's thread. False when the subscriber has fallen too far behind (more than
+  // kMaxWaitingBytes) and not all were queued. From then on nothing is, so that no later change can hide the gap; the
+  // caller ends the subscription.
+  bool deliver(std::vector<Delivery>& deliveries);
   // Sends a frame of the subscription ahead of every change that still waits (acknowledgements, batches, errors).
   void send(net::FramePtr frame) { connection_->send(std::move(frame)); }
   // The snapshot holds everything up to `boundary`: earlier changes that wait are dropped, later ones sent, in order.
@@ -39,6 +42,12 @@ class Subscription {
   void go_live(Seq boundary, std::vector<net::FramePtr> frames);
   // Nothing is sent any more.
   void close();
+  // What ended() calls, once and from any thread: the server has ended the subscription, not its client. Set before the
+  // first change can come.
+  void on_ended(std::function<void()> callback) { on_ended_ = std::move(callback); }
+  void ended() const {
+    if (on_ended_) on_ended_();
+  }
   // Closes the socket with 1013: its client has fallen behind and resumes from its cursor.
   void close_socket_lagging() { connection_->close(1013, "Too far behind; reconnect and resume"); }
 
@@ -53,6 +62,7 @@ class Subscription {
   const std::string id_;
   const std::shared_ptr<net::WebSocketConnection> connection_;
   const bool gzip_;
+  std::function<void()> on_ended_;
   std::mutex mutex_;
   bool live_ = false;
   bool closed_ = false;
