@@ -65,8 +65,8 @@ class AlterUser : public Command {
   bool restore = false;
 
   Result<> authorize(const Caller& caller) const override {
-    // Everybody may change their own password.
-    if (password && caller.user.value == id) return {};
+    // Everybody may change their own password, but nobody that of whom they only act for.
+    if (password && caller.user.value == id && !caller.as_user) return {};
     return auth::check_admin(auth::AdminArea::kUser, caller.role);
   }
 
