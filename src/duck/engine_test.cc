@@ -495,7 +495,8 @@ TEST_F(EngineTest, PredicatesMeanWhatSelectMeans) {
   for (const char* where :
        {"age > 50", "age IS NULL OR name LIKE 'a%'", "id % 3 = 0 AND age BETWEEN 10 AND 20", "length(name) = 2",
         "name IN ('aa', 'b', 'ccc')", "NOT (age < 90)", "_seq > 2990", "_updated < now()", "1 = 0", "true",
-        "coalesce(age, 0) + 1 = 1", "name = current_user OR age = 7"}) {
+        "coalesce(age, 0) + 1 = 1", "name = current_user OR age = 7",
+        "age(TIMESTAMP '2000-01-01' + to_days(id)) > INTERVAL 5 YEAR"}) {
     const std::string text = std::string("SELECT * FROM people WHERE ") + where;
     auto statement = Statement::parse(text);
     ASSERT_TRUE(statement.has_value()) << text << ": " << statement.error().message;

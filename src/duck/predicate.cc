@@ -71,19 +71,26 @@ class BoundPredicate : public Predicate {
 
   Result<> evaluate(std::span<const model::RowRecord> rows, std::vector<char>& matches) override {
     matches.assign(rows.size(), 0);
-    return guarded([&]() -> Result<> {
-      for (size_t begin = 0; begin < rows.size(); begin += STANDARD_VECTOR_SIZE) {
-        const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, rows.size() - begin);
-        KALAM_CHECK(load(rows.subspan(begin, count)));
-        duckdb::SelectionVector selected(count);
-        const auto found = executor_->SelectExpression(chunk_, selected);
-        for (duckdb::idx_t i = 0; i < found; ++i) matches[begin + selected.get_index(i)] = 1;
-      }
-      return {};
+    return guarded([&] {
+      Result<> outcome;
+      // age() and its like ask their transaction for the time.
+      session_->context().RunFunctionInTransaction([&] { outcome = evaluate_all(rows, matches); });
+      return outcome;
     });
   }
 
  private:
+  Result<> evaluate_all(std::span<const model::RowRecord> rows, std::vector<char>& matches) {
+    for (size_t begin = 0; begin < rows.size(); begin += STANDARD_VECTOR_SIZE) {
+      const size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, rows.size() - begin);
+      KALAM_CHECK(load(rows.subspan(begin, count)));
+      duckdb::SelectionVector selected(count);
+      const auto found = executor_->SelectExpression(chunk_, selected);
+      for (duckdb::idx_t i = 0; i < found; ++i) matches[begin + selected.get_index(i)] = 1;
+    }
+    return {};
+  }
+
   // The plan of SELECT predicate FROM table must be projections over the scan: the predicate is at their top.
   Result<> take_expression(duckdb::LogicalOperator& plan) {
     if (plan.type != duckdb::LogicalOperatorType::LOGICAL_PROJECTION || plan.expressions.size() != 1)
