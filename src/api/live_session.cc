@@ -100,6 +100,10 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
     watch_ = services_.hub.watch_user(identity_->user, identity_->role, [connection = connection_] {
       connection->close(kPolicyViolation, "The user was changed; log in again");
     });
+    // Changed between the two: nobody told this socket.
+    if (!services_.authenticator.authenticate_token(token)) {
+      return refuse("Invalid credentials", "Authentication failed");
+    }
     send_auth_success();
   }
 

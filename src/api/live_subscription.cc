@@ -20,10 +20,12 @@ void LiveSubscriptions::enqueue(std::function<void()> task) {
     running_ = true;
   }
   if (services_.workers.post([self = shared_from_this()] { self->run_queued(); })) return;
+  connection_->close(1013, "The server is busy or stopping; try again shortly");
+  // Here and not later: nobody else would take the subscriptions out of the hub. `running_` keeps other threads away.
+  end_all();
   const std::lock_guard lock(mutex_);
   queue_.clear();
   running_ = false;
-  connection_->close(1013, "The server is busy or stopping; try again shortly");
 }
 
 void LiveSubscriptions::run_queued() {
@@ -55,8 +57,25 @@ void LiveSubscriptions::unsubscribe(std::string id) {
 }
 
 void LiveSubscriptions::close() {
-  enqueue([this] {
-    while (!entries_.empty()) do_unsubscribe(std::string(entries_.begin()->first));
+  enqueue([this] { end_all(); });
+}
+
+void LiveSubscriptions::end_all() {
+  while (!entries_.empty()) do_unsubscribe(std::string(entries_.begin()->first));
+}
+
+// One that the server has ended gives back its place and what it reads: a table that is dropped waits for its readers.
+void LiveSubscriptions::forget_when_ended(const live::SubscriptionPtr& subscription) {
+  subscription->on_ended([weak = weak_from_this(), ended = std::weak_ptr(subscription)] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->enqueue([raw = self.get(), ended] {
+      const auto subscription = ended.lock();
+      if (subscription == nullptr) return;
+      const auto found = raw->entries_.find(subscription->id());
+      if (found == raw->entries_.end() || found->second.subscription != subscription) return;
+      raw->do_unsubscribe(subscription->id());
+    });
   });
 }
 
@@ -114,6 +133,7 @@ void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
   Entry entry;
   entry.query = *query;
   entry.subscription = std::make_shared<live::Subscription>(message.id, connection_, gzip_);
+  forget_when_ended(entry.subscription);
   // Registered before the snapshot is taken: what commits from here on either is in the snapshot or waits behind it.
   if (auto added = services_.hub.add(*entry.query, entry.subscription, [&] { return bind(*entry.query); }); !added) {
     release();

@@ -43,6 +43,8 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   void do_subscribe(protocol::Subscribe message);
   void do_next_batch(const protocol::NextBatch& message);
   void do_unsubscribe(const std::string& id);
+  void end_all();
+  void forget_when_ended(const live::SubscriptionPtr& subscription);
 
   Result<std::shared_ptr<const live::GroupQuery>> resolve(const std::string& sql) const;
   Result<std::unique_ptr<duck::Predicate>> bind(const live::GroupQuery& query) const;

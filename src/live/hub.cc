@@ -129,7 +129,16 @@ size_t Hub::subscription_count() const {
 }
 
 void Hub::deliver(const std::deque<storage::ChangeSetPtr>& commits) {
-  const std::lock_guard lock(mutex_);
+  std::vector<SubscriptionPtr> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    deliver_locked(commits);
+    ended.swap(ended_);
+  }
+  for (const auto& subscription : ended) subscription->ended();
+}
+
+void Hub::deliver_locked(const std::deque<storage::ChangeSetPtr>& commits) {
   for (const auto& changes : commits) {
     for (const auto& change : changes->rows) {
       const auto groups = scopes_.find(Scope{change.table->id, change.user.value});
@@ -193,6 +202,7 @@ void Hub::end_lagging() {
                                        std::to_string(subscription->last_delivered()) + ". Resume from there."));
     subscription->close_socket_lagging();
     erase_locked(subscription);
+    ended_.push_back(subscription);
   }
 }
 
@@ -208,6 +218,7 @@ void Hub::end_table(TableId table) {
     subscription->close();
     subscription->send(error_frame(subscription->id(), "TABLE_DROPPED", "The table of this subscription was dropped"));
     erase_locked(subscription);
+    ended_.push_back(subscription);
   }
 }
 

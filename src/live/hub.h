@@ -81,6 +81,7 @@ class Hub {
 
   void set_watched(bool watched);
   void deliver(const std::deque<storage::ChangeSetPtr>& commits);
+  void deliver_locked(const std::deque<storage::ChangeSetPtr>& commits);
   void send_pending();
   void send_run(Group& group, std::span<const Pending> run);
   void end_lagging();
@@ -90,6 +91,7 @@ class Hub {
   mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
   std::vector<Pending> pending_;
   std::vector<SubscriptionPtr> lagging_;  // found while delivering, ended behind it
+  std::vector<SubscriptionPtr> ended_;    // told so once mutex_ is free
   std::unordered_map<Scope, Groups, ScopeHash> scopes_;
   std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;
 

@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from kalam_testlib import Server, ServerConfig
+from kalam_testlib import Server, ServerConfig, wait_until
 from kalam_testlib.ws_client import change_row
 
 
@@ -175,6 +175,16 @@ def test_dropped_table(ws, root, table):
     live.wait_ready()
     root.run(f"DROP TABLE {table}")
     ws.wait_error("s", "TABLE_DROPPED")
+
+
+def test_dropped_table_is_cleaned_up_though_its_reader_paused(ws, root, table):
+    """The rows that a client has not asked for yet hold up nothing: jobs run one after another."""
+    root.run(f"INSERT INTO {table} (id) VALUES (1), (2)")
+    live = ws.subscribe("s", f"SELECT * FROM {table}", {"batch_size": 1})
+    ws.wait_for(lambda: live.batches, "the first batch")
+    job = root.result(f"DROP TABLE {table}")["message"].rsplit(" ", 1)[1]
+    status = f"SELECT status FROM system.jobs WHERE job_id = '{job}'"
+    wait_until(lambda: root.value(status) == "completed", "the clean-up of the table")
 
 
 # --- framing
