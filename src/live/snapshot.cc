@@ -9,6 +9,8 @@ namespace kalamdb::live {
 namespace {
 
 constexpr uint64_t kDefaultBatchRows = 1000;
+// A batch that has as much is full, whatever the client asked for: what queues for a socket is bounded.
+constexpr size_t kFullBatchBytes = 1 << 20;
 
 // The subscription's table at a snapshot that is already taken.
 class OneTable : public duck::SourceResolver {
@@ -91,7 +93,7 @@ Result<SnapshotReader::Batch> SnapshotReader::next(std::optional<Seq> after) {
   }
   Batch batch;
   batch.control.batch_num = batch_number_++;
-  for (uint64_t rows = 0; at_row_ && rows < batch_size_; ++rows) {
+  for (uint64_t rows = 0; at_row_ && rows < batch_size_ && batch.rows_json.size() < kFullBatchBytes; ++rows) {
     append_row(batch.rows_json);
     last_ = row_seq();
     batch.control.last_seq_id = last_;

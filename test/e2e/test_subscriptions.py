@@ -33,6 +33,16 @@ def test_subscription_and_snapshot(ws, root, table):
     assert int(rows[0]["_seq"]) < int(rows[1]["_seq"]) and isinstance(rows[0]["_seq"], str)
 
 
+def test_batches_are_bounded_in_bytes(ws, root, table):
+    """Large rows come in more batches, or what queues for the socket would end it as lagging."""
+    for first in range(0, 40, 10):
+        rows = ", ".join(f"({id}, '{str(id % 10) * 100_000}')" for id in range(first, first + 10))
+        root.run(f"INSERT INTO {table} (id, v) VALUES {rows}")
+    live = ws.subscribe("s", f"SELECT * FROM {table}")
+    assert len(live.wait_ready()) == 40
+    assert 4 <= len(live.batches) <= 5
+
+
 def test_empty_table(ws, table):
     live = ws.subscribe("s", f"SELECT * FROM {table}")
     assert live.wait_ready() == []
