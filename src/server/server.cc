@@ -46,6 +46,12 @@ struct Server::Parts {
   std::unique_ptr<api::Services> api;
   std::unique_ptr<net::Server> http;
 
+  // Also after a start that failed half-way: jobs and the schedule use what is below them.
+  ~Parts() {
+    flush_schedule = {};
+    if (jobs != nullptr) jobs->stop();
+  }
+
   Result<> open_engine();
   Result<> open_storage();
   Result<> open_catalog();
