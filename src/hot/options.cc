@@ -6,7 +6,10 @@
 #include <rocksdb/utilities/table_properties_collectors.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
+#include "base/log.h"
 #include "hot/keys.h"
 #include "hot/rocks.h"
 
@@ -21,6 +24,19 @@ class ScopeTransform final : public rocksdb::SliceTransform {
     return {key.data(), scope_prefix_length(bytes(key))};
   }
   bool InDomain(const rocksdb::Slice& key) const override { return scope_prefix_length(bytes(key)) > 0; }
+};
+
+// RocksDB's warnings in our log. Its own log file is an append like any other: on a full disk, RocksDB as Debian builds
+// it (assertions on) aborts at the append behind the one that failed.
+class LogFacade final : public rocksdb::Logger {
+ public:
+  LogFacade() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    std::array<char, 1024> line;
+    std::vsnprintf(line.data(), line.size(), format, arguments);
+    log::warn("rocksdb: {}", line.data());
+  }
 };
 
 rocksdb::CompressionType compression() {
@@ -50,9 +66,7 @@ rocksdb::Options database_options(const StoreOptions& options, rocksdb::Env* env
   out.max_open_files = 512;
   out.avoid_unnecessary_blocking_io = true;
   out.avoid_flush_during_recovery = true;
-  out.info_log_level = rocksdb::WARN_LEVEL;
-  out.keep_log_file_num = 4;
-  out.max_log_file_size = 8 << 20;
+  out.info_log = std::make_shared<LogFacade>();
   out.stats_dump_period_sec = 0;
   out.stats_persist_period_sec = 0;
   return out;

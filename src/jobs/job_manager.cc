@@ -56,10 +56,7 @@ Result<Job> JobManager::create(JobType type, std::string parameters, std::string
   job.created_at_us = clock_.now_us();
   {
     const std::lock_guard lock(mutex_);
-    const auto same_key = [&](const auto& entry) {
-      return entry.second.live() && entry.second.idempotency_key == job.idempotency_key;
-    };
-    if (!job.idempotency_key.empty() && std::ranges::any_of(jobs_, same_key)) {
+    if (!job.idempotency_key.empty() && is_live_locked(job.idempotency_key)) {
       return fail(ErrorCode::kIdempotentConflict,
                   "Job with idempotency key '" + job.idempotency_key + "' is already running or queued");
     }
@@ -84,6 +81,16 @@ Result<Job> JobManager::wait(const std::string& id) {
   if (found->second.live())
     return fail(ErrorCode::kUnavailable, "The server stops; job " + id + " runs at its next start");
   return found->second;
+}
+
+bool JobManager::is_live_locked(std::string_view idempotency_key) const {
+  return std::ranges::any_of(
+      jobs_, [&](const auto& entry) { return entry.second.live() && entry.second.idempotency_key == idempotency_key; });
+}
+
+bool JobManager::is_live(std::string_view idempotency_key) const {
+  const std::lock_guard lock(mutex_);
+  return is_live_locked(idempotency_key);
 }
 
 std::vector<Job> JobManager::list() const {

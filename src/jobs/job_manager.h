@@ -43,10 +43,13 @@ class JobManager {
   Result<Job> create(JobType type, std::string parameters, std::string idempotency_key);
   // Blocks until the job has ended and returns it, or kUnavailable when the manager stops first.
   Result<Job> wait(const std::string& id);
+  // Whether a job with this key is queued or running.
+  bool is_live(std::string_view idempotency_key) const;
   // Every recorded job, oldest id first.
   std::vector<Job> list() const;
 
  private:
+  bool is_live_locked(std::string_view idempotency_key) const;
   Result<> put(const Job& job);
   void work(const std::stop_token& stop);
   void run_one(Job job);

@@ -9,6 +9,7 @@ namespace kalamdb::query {
 namespace {
 
 std::string id_key(const model::TableDefinition& table) { return table.namespace_id + "-" + table.name; }
+std::string flush_key(const model::TableDefinition& table) { return "flush-" + id_key(table); }
 
 Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
   const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
@@ -39,13 +40,16 @@ Result<std::string> run_cleanup(const Services& services, const jobs::Job& job) 
 
 }  // namespace
 
+bool is_flush_live(const Services& services, const model::TableDefinition& table) {
+  return services.jobs.is_live(flush_key(table));
+}
+
 Result<std::string> start_flush(const Services& services, const model::TableDefinition& table) {
   const nlohmann::json parameters{{"table_id", table.qualified_name()},
                                   {"table_type", pascal_name(table.type)},
                                   {"namespace", table.namespace_id},
                                   {"table", table.name}};
-  KALAM_TRY(const jobs::Job job,
-            services.jobs.create(jobs::JobType::kFlush, parameters.dump(), "flush-" + id_key(table)));
+  KALAM_TRY(const jobs::Job job, services.jobs.create(jobs::JobType::kFlush, parameters.dump(), flush_key(table)));
   return job.id;
 }
 

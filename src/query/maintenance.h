@@ -10,6 +10,7 @@ namespace kalamdb::query {
 
 // Queue a job and return its id. start_flush: kIdempotentConflict while one for the table is queued or running.
 Result<std::string> start_flush(const Services& services, const model::TableDefinition& table);
+bool is_flush_live(const Services& services, const model::TableDefinition& table);
 Result<std::string> start_cleanup(const Services& services, const model::TableDefinition& dropped);
 
 // Tells the job manager who does flush and cleanup jobs. Before JobManager::start(); `services` must outlive it.

@@ -24,7 +24,8 @@ class FlushTable : public Command {
       return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
     }
     StatementResult result;
-    if (services.storage.pending_rows(table->id) == 0) {
+    const bool running = is_flush_live(services, *table);
+    if (!running && services.storage.pending_rows(table->id) == 0) {
       result.message = "Storage flush skipped: no pending writes for table '" + qualified + "'";
       return result;
     }
