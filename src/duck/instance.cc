@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "duck/casts.h"
 #include "duck/duck_error.h"
 #include "duck/functions.h"
 #include "duck/plan_hook.h"
@@ -48,6 +49,7 @@ Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options) {
     register_plan_hook(database.config);
     register_table_scan(database);
     register_functions(database, options.generators);
+    register_casts(database.config);
     duckdb::Connection setup(*instance->database);
     for (const char* setting : {"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL parquet_metadata_cache = true",
                                 "SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"}) {
