@@ -5,7 +5,7 @@ TARGET ?= all
 # One build at a time in a build folder: Ninja does not guard against a second one.
 NINJA = mkdir -p $(BUILD) && flock $(BUILD)/.lock sh -c '[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET) > $(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }; ninja -C $(BUILD) $(1)'
 
-.PHONY: setup build run test bench format check fuzz clean
+.PHONY: setup build run test bench format check sanitize fuzz clean
 setup:
 	@scripts/setup
 
@@ -30,6 +30,12 @@ check:
 	@scripts/setup check
 	@$(MAKE) --no-print-directory build
 	@tools/check
+
+# Every test under ThreadSanitizer, then under AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize:
+	@for preset in tsan asan; do \
+	  $(MAKE) --no-print-directory build PRESET=$$preset && tools/sanitize $$preset || exit 1; \
+	done
 
 # libFuzzer with clang, each target for SECONDS.
 SECONDS ?= 60

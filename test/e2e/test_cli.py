@@ -29,7 +29,7 @@ class Kalam:
             input=stdin,
             text=True,
             capture_output=True,
-            timeout=60,
+            timeout=2 * DEADLINE_S,
         )
 
     def start(self, *arguments):

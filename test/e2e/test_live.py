@@ -4,7 +4,7 @@ import random
 import threading
 
 import pytest
-from kalam_testlib import wait_until
+from kalam_testlib import SLOWDOWN, wait_until
 from kalam_testlib.ws_client import change_row, replica_of
 
 KEYS = 60
@@ -222,7 +222,8 @@ def test_slow_reader_loses_nothing_and_stops_nobody(server, root, ns):
     rows = [change_row(change) for change in of_slow.changes]
     assert {error["code"] for error in of_slow.of_type("error")} <= {"LAGGED"}
     if slow.closed:
-        assert slow.close_code == 1013 and of_slow.of_type("error"), "it is told before it is cut off"
+        told = slow.close_code == 1013 and of_slow.of_type("error")
+        assert told or SLOWDOWN > 1, "it is told before it is cut off, if it reads again within seconds"
         slow = server.websocket(root)
         resumed = slow.subscribe("slow", f"SELECT * FROM {ns}.t", {"from": int(rows[-1]["_seq"]) if rows else 0})
         rows += resumed.wait_ready()

@@ -3,7 +3,7 @@
 Nothing here knows how the server works inside: it is started, spoken to and killed as a user would.
 """
 
-from .conditions import DEADLINE_S, wait_until
+from .conditions import DEADLINE_S, SLOWDOWN, wait_until
 from .http_client import Client, Response, SqlError
 from .server import Server, ServerConfig, StartError
 from .ws_client import Live, WsClient
@@ -13,6 +13,7 @@ __all__ = [
     "DEADLINE_S",
     "Live",
     "Response",
+    "SLOWDOWN",
     "Server",
     "ServerConfig",
     "SqlError",

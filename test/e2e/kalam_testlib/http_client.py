@@ -4,9 +4,9 @@ import http.client
 import json
 import re
 
-from .conditions import DEADLINE_S, wait_until
+from .conditions import DEADLINE_S, SLOWDOWN, wait_until
 
-ANSWER_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 60 * SLOWDOWN
 
 
 class SqlError(AssertionError):
