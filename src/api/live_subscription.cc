@@ -173,8 +173,7 @@ Result<> LiveSubscriptions::send_batch(Entry& entry, live::SnapshotReader::Batch
     for (auto& frame : frames) entry.subscription->send(std::move(frame));
     return {};
   }
-  KALAM_TRY(const auto predicate, bind(*entry.query));
-  KALAM_TRY(const auto removals, entry.reader->removals(predicate.get()));
+  KALAM_TRY(const auto removals, entry.reader->removals());
   for (const auto& removal : removals) {
     frames.push_back(live::make_frame(protocol::change_message(id, removal.tail), gzip_));
   }

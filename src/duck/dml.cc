@@ -117,6 +117,37 @@ Node insert_query(const duckdb::SQLStatement& insert, const std::vector<std::str
   return with_ctes(std::move(statement.select_statement->node), std::move(statement.cte_map));
 }
 
+namespace {
+
+void add_later_than(duckdb::SelectNode& node, Seq after) {
+  Expression later = make_uniq<duckdb::ComparisonExpression>(
+      duckdb::ExpressionType::COMPARE_GREATERTHAN, column_ref(model::kSeqColumn),
+      make_uniq<duckdb::ConstantExpression>(duckdb::Value::BIGINT(after)));
+  if (node.where_clause) {
+    later = make_uniq<duckdb::ConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND,
+                                                     std::move(node.where_clause), std::move(later));
+  }
+  node.where_clause = std::move(later);
+}
+
+}  // namespace
+
+Node other_rows_query(const Statement& select, Seq after) {
+  auto copy = select.impl().tree->Copy();
+  auto node = std::move(copy->Cast<duckdb::SelectStatement>().node);
+  auto& inner = node->Cast<duckdb::SelectNode>();
+  inner.select_list.clear();
+  inner.select_list.push_back(make_uniq<duckdb::StarExpression>());
+  // Not taken: false or NULL.
+  inner.where_clause = make_uniq<duckdb::ComparisonExpression>(
+      duckdb::ExpressionType::COMPARE_DISTINCT_FROM,
+      make_uniq<duckdb::CastExpression>(duckdb::LogicalType::BOOLEAN, std::move(inner.where_clause)),
+      make_uniq<duckdb::ConstantExpression>(duckdb::Value::BOOLEAN(true)));
+  add_later_than(inner, after);
+  add_order(*node, model::kSeqColumn, duckdb::OrderType::ASCENDING);
+  return node;
+}
+
 Node live_query(const Statement& select, bool star_has_seq, Seq after, uint64_t newest) {
   auto copy = select.impl().tree->Copy();
   auto node = std::move(copy->Cast<duckdb::SelectStatement>().node);
@@ -128,16 +159,7 @@ Node live_query(const Statement& select, bool star_has_seq, Seq after, uint64_t 
       has_seq = true;
   }
   if (!has_seq) inner.select_list.push_back(column_ref(model::kSeqColumn));
-  if (after > 0) {
-    Expression later = make_uniq<duckdb::ComparisonExpression>(
-        duckdb::ExpressionType::COMPARE_GREATERTHAN, column_ref(model::kSeqColumn),
-        make_uniq<duckdb::ConstantExpression>(duckdb::Value::BIGINT(after)));
-    if (inner.where_clause) {
-      later = make_uniq<duckdb::ConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND,
-                                                       std::move(inner.where_clause), std::move(later));
-    }
-    inner.where_clause = std::move(later);
-  }
+  if (after > 0) add_later_than(inner, after);
   if (newest == 0) {
     add_order(*node, model::kSeqColumn, duckdb::OrderType::ASCENDING);
     return node;

@@ -29,6 +29,8 @@ duckdb::unique_ptr<duckdb::QueryNode> insert_query(const duckdb::SQLStatement& i
 // The rows of a subscription with after < _seq, ascending, with `newest` > 0 only the last ones.
 duckdb::unique_ptr<duckdb::QueryNode> live_query(const Statement& select, bool star_has_seq, Seq after,
                                                  uint64_t newest);
+// The rows that its WHERE does not take.
+duckdb::unique_ptr<duckdb::QueryNode> other_rows_query(const Statement& select, Seq after);
 
 // The DEFAULT of a column as an expression.
 duckdb::unique_ptr<duckdb::ParsedExpression> default_expression(const model::ColumnDefinition& column);

@@ -74,6 +74,11 @@ class DuckEngine : public Engine {
     });
   }
 
+  Result<std::unique_ptr<QueryResult>> other_rows(const Statement& select, SourceResolver& tables,
+                                                  const QueryContext& context, Seq after) override {
+    return guarded([&] { return run(other_rows_query(select, after), tables, context); });
+  }
+
   Result<std::unique_ptr<Predicate>> bind_predicate(const Statement& select, const model::TablePtr& table,
                                                     const QueryContext& context) override {
     return guarded([&] { return make_predicate(session(context), select, table, context); });

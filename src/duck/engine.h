@@ -132,6 +132,10 @@ class Engine {
   // after < _seq; ascending by `_seq`. With `newest` > 0 only that many with the highest `_seq`, ascending.
   virtual Result<std::unique_ptr<QueryResult>> live_rows(const Statement& select, SourceResolver& tables,
                                                          const QueryContext& context, Seq after, uint64_t newest) = 0;
+  // The rows with after < _seq that the subscription's WHERE does not take, with all columns that `*` shows; ascending
+  // by `_seq`. Tombstones may be among them. `select` must have a WHERE.
+  virtual Result<std::unique_ptr<QueryResult>> other_rows(const Statement& select, SourceResolver& tables,
+                                                          const QueryContext& context, Seq after) = 0;
 
   // Binds the WHERE of a subscription to its table. nullptr if it has none. Errors: kInvalidSql for what cannot be
   // evaluated on a single row (subqueries, aggregates, volatile functions).

@@ -43,14 +43,18 @@ SnapshotReader::SnapshotReader(const query::Services& services, query::Caller ca
   context_.caller = std::move(caller);
 }
 
-Result<> SnapshotReader::start(Seq after, uint64_t newest) {
-  OneTable table(services_, *query_, snapshot_);
+duck::QueryContext SnapshotReader::query_context() const {
   duck::QueryContext context;
   context.current_user = query_->current_user;
   context.current_role = lower_name(context_.caller.role);
   context.now_us = services_.clock.now_us();
   context.timeout_ms = services_.limits.statement_timeout_ms;
-  KALAM_TRY(result_, services_.engine.live_rows(*query_->statement, table, context, after, newest));
+  return context;
+}
+
+Result<> SnapshotReader::start(Seq after, uint64_t newest) {
+  OneTable table(services_, *query_, snapshot_);
+  KALAM_TRY(result_, services_.engine.live_rows(*query_->statement, table, query_context(), after, newest));
   std::vector<protocol::Field> fields;
   const auto& columns = result_->columns();
   for (size_t i = 0; i < columns.size(); ++i) {
@@ -103,23 +107,52 @@ Result<SnapshotReader::Batch> SnapshotReader::next(std::optional<Seq> after) {
   return batch;
 }
 
-Result<std::vector<SnapshotReader::Removal>> SnapshotReader::removals(duck::Predicate* predicate) const {
+Result<std::vector<SnapshotReader::Removal>> SnapshotReader::removals() const {
   std::vector<Removal> removals;
   if (!options_.from) return removals;
+  KALAM_CHECK(add_deleted(removals));
+  KALAM_CHECK(add_filtered_out(removals));
+  std::ranges::sort(removals, {}, &Removal::seq);
+  return removals;
+}
+
+// A deleted row is to be forgotten by whoever may have had it. Tombstones are hot.
+Result<> SnapshotReader::add_deleted(std::vector<Removal>& removals) const {
   const auto cursor = services_.storage.hot().scan_changes(query_->table->id, query_->scope, *options_.from, snapshot_);
-  std::vector<char> matches;
   while (true) {
     KALAM_TRY(const auto record, cursor->next());
-    if (!record) return removals;
-    bool matched = true;
-    if (predicate != nullptr) {
-      KALAM_CHECK(predicate->evaluate(std::span(&*record, 1), matches));
-      matched = matches[0] != 0;
-    }
-    // A deleted row is to be forgotten by whoever may have had it; a live one if the filter no longer takes it.
-    if (!record->deleted && matched) continue;
+    if (!record) return {};
+    if (!record->deleted) continue;
     KALAM_TRY(std::string tail, encoder_.remove(record->row, record->seq, record->seq));
     removals.push_back({record->seq, std::move(tail)});
+  }
+}
+
+// A live row, hot or flushed since, if the filter does not take it any more.
+Result<> SnapshotReader::add_filtered_out(std::vector<Removal>& removals) const {
+  if (!query_->shape.has_where) return {};
+  OneTable source(services_, *query_, snapshot_);
+  KALAM_TRY(const auto rows, services_.engine.other_rows(*query_->statement, source, query_context(), *options_.from));
+  const model::TableDefinition& table = *query_->table;
+  std::vector<const model::ColumnDefinition*> columns;
+  for (const auto& column : rows->columns()) columns.push_back(table.find_column(column.name));
+  while (true) {
+    KALAM_TRY(const duck::ResultBatch* batch, rows->next());
+    if (batch == nullptr) return {};
+    for (size_t r = 0; r < batch->row_count(); ++r) {
+      model::Row row(table.columns.size());
+      Seq seq = 0;
+      bool deleted = false;
+      for (size_t i = 0; i < columns.size(); ++i) {
+        const auto cell = batch->cell(r, i);
+        if (columns[i]->name == model::kSeqColumn) seq = std::get<int64_t>(cell);
+        if (columns[i]->name == model::kDeletedColumn) deleted = std::get<bool>(cell);
+        row[static_cast<size_t>(columns[i] - table.columns.data())] = model::to_value(cell);
+      }
+      if (deleted) continue;
+      KALAM_TRY(std::string tail, encoder_.remove(model::encode_row(table, row), seq, seq));
+      removals.push_back({seq, std::move(tail)});
+    }
   }
 }
 

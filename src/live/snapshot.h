@@ -36,10 +36,13 @@ class SnapshotReader {
     Seq seq = 0;
     std::string tail;
   };
-  Result<std::vector<Removal>> removals(duck::Predicate* predicate) const;
+  Result<std::vector<Removal>> removals() const;
 
  private:
   Result<> start(Seq after, uint64_t newest);
+  duck::QueryContext query_context() const;
+  Result<> add_deleted(std::vector<Removal>& removals) const;
+  Result<> add_filtered_out(std::vector<Removal>& removals) const;
   // Moves to the next row; false at the end.
   Result<bool> advance();
   Seq row_seq() const;

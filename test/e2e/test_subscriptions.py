@@ -152,13 +152,16 @@ def test_resume(ws, root, table, name, kind):
     assert change_row(live.wait_changes(3)[2])["id"] == 8 and len(live.changes) == 3
 
 
-def test_resume_with_a_filter_deletes_what_left_it(ws, root, table):
+@pytest.mark.parametrize("flushed", [False, True])
+def test_resume_with_a_filter_deletes_what_left_it(ws, root, table, flushed):
     root.run(f"INSERT INTO {table} VALUES (1, 'in', 1), (2, 'in', 2), (3, 'out', 3)")
     sql = f"SELECT * FROM {table} WHERE v = 'in'"
     first = ws.subscribe("first", sql)
     cursor = int(first.wait_ready()[-1]["_seq"])
     root.run(f"UPDATE {table} SET v = 'out' WHERE id = 1")
     root.run(f"UPDATE {table} SET v = 'in' WHERE id = 3")
+    if flushed:
+        root.flush(table)
     live = ws.subscribe("again", sql, {"from": cursor})
     assert [row["id"] for row in live.wait_ready()] == [3]
     change = live.wait_changes(1)[0]
