@@ -69,7 +69,8 @@ void register_executors(const Services& services, jobs::JobManager& jobs) {
 }
 
 void FlushSchedule::tick() {
-  for (const auto& [name, table] : services_.catalog.state()->tables) {
+  const catalog::CatalogStatePtr state = services_.catalog.state();  // kept for the whole loop
+  for (const auto& [name, table] : state->tables) {
     if (!table->options.flush_policy || table->type == model::TableType::kStream) continue;
     const uint64_t pending = services_.storage.pending_rows(table->id);
     if (pending == 0) {
