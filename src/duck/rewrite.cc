@@ -131,6 +131,10 @@ void Rewriter::query(duckdb::QueryNode& node) {
 void Rewriter::select(duckdb::SelectNode& node) {
   selects_.push_back(std::make_unique<Select>());
   Select* const own = current_ = selects_.back().get();
+  // A column that is a subquery is named by its text, which is about to change.
+  for (auto& column : node.select_list) {
+    if (column->GetAlias().empty() && column->HasSubquery()) column->SetAlias(column->ToString());
+  }
   expressions(node.select_list);
   current_ = own;
   if (node.from_table) from(node.from_table);

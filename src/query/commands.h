@@ -31,5 +31,6 @@ ParsedCommand parse_flush_all_tables(TokenReader& reader);
 ParsedCommand parse_subscribe(TokenReader& reader);
 ParsedCommand parse_transaction(TokenReader& reader);
 ParsedCommand parse_set(TokenReader& reader);
+ParsedCommand parse_not_implemented(TokenReader& reader);
 
 }  // namespace kalamdb::query

@@ -319,3 +319,10 @@ def test_basic_authorization_is_a_client(server, root, ns):
     assert basic("root", ROOT_PASSWORD).results[0]["rows"] == [["root"]]
     wrong = basic("root", "wrong")
     assert (wrong.status, wrong.code, wrong.message) == (401, "INVALID_CREDENTIALS", "Invalid credentials")
+
+
+def test_column_names_show_what_was_written(root, ns):
+    root.run(f"CREATE SHARED TABLE {ns}.named (id INT PRIMARY KEY)")
+    response = root.sql(f"SELECT (SELECT count(*) FROM {ns}.named), id + 1 FROM {ns}.named")
+    names = [field["name"] for field in response.json["results"][0]["schema"]]
+    assert "kalamdb" not in names[0] and f"{ns}.named" in names[0], names

@@ -104,6 +104,9 @@ class DropUser : public Command {
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     StatementResult result;
+    if (id == "root") {
+      return fail(ErrorCode::kInvalidOperation, "The user 'root' cannot be dropped: nobody could bring it back");
+    }
     const auto current = services.catalog.find_user(id);
     if (current == nullptr || current->deleted_at_us != 0) {
       if (!if_exists) return fail(ErrorCode::kNotFound, "User '" + id + "' not found");
