@@ -96,6 +96,10 @@ class TestEngine final : public duck::Engine {
                                                        const duck::QueryContext&, Seq, uint64_t) override {
     return no_sql();
   }
+  Result<std::unique_ptr<duck::QueryResult>> other_rows(const duck::Statement&, duck::SourceResolver&,
+                                                        const duck::QueryContext&, Seq) override {
+    return no_sql();
+  }
   Result<std::unique_ptr<duck::Predicate>> bind_predicate(const duck::Statement&, const model::TablePtr&,
                                                           const duck::QueryContext&) override {
     return no_sql();
