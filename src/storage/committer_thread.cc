@@ -49,6 +49,8 @@ Result<> CommitterThread::load_tables() {
 
 void CommitterThread::add_listener(ChangeListener listener) { listeners_.push_back(std::move(listener)); }
 
+void CommitterThread::add_early_listener(ChangeListener listener) { early_listeners_.push_back(std::move(listener)); }
+
 void CommitterThread::submit(CommitRequest request, CommitCallback done) {
   bool wake = false;
   {
@@ -123,7 +125,7 @@ void CommitterThread::commit_group() {
     }
   }
   note_tables(outcomes);
-  answer(outcomes, listeners_);
+  answer(outcomes);
 }
 
 void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
@@ -143,16 +145,20 @@ void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
   }
 }
 
-void CommitterThread::answer(std::vector<Outcome>& outcomes, const std::vector<ChangeListener>& listeners) {
+void CommitterThread::answer(std::vector<Outcome>& outcomes) const {
   std::vector<ChangeSetPtr> changes;
   changes.reserve(outcomes.size());
-  for (Outcome& outcome : outcomes) {
+  for (const Outcome& outcome : outcomes) {
     if (outcome.result && outcome.changed) changes.push_back(*outcome.result);
-    outcome.done(std::move(outcome.result));
   }
-  for (const ChangeSetPtr& change : changes) {
-    for (const ChangeListener& listener : listeners) listener(change);
-  }
+  const auto tell = [&](const std::vector<ChangeListener>& listeners) {
+    for (const ChangeSetPtr& change : changes) {
+      for (const ChangeListener& listener : listeners) listener(change);
+    }
+  };
+  tell(early_listeners_);
+  for (Outcome& outcome : outcomes) outcome.done(std::move(outcome.result));
+  tell(listeners_);
 }
 
 }  // namespace kalamdb::storage

@@ -28,8 +28,10 @@ class CommitterThread final : public Committer {
   void submit(CommitRequest request, CommitCallback done) override;
   Result<ChangeSetPtr> commit(CommitRequest request) override;
 
-  // Before the first commit.
+  // Both before the first commit. An early listener is called before the commit is answered, so that whoever has the
+  // answer finds the change counted.
   void add_listener(ChangeListener listener);
+  void add_early_listener(ChangeListener listener);
   // After what has queued. Later commits fail with kUnavailable. May be called again.
   void stop();
 
@@ -53,13 +55,14 @@ class CommitterThread final : public Committer {
   bool take_queued();
   void commit_group();
   void note_tables(const std::vector<Outcome>& outcomes);
-  static void answer(std::vector<Outcome>& outcomes, const std::vector<ChangeListener>& listeners);
+  void answer(std::vector<Outcome>& outcomes) const;
 
   hot::Store& store_;
   SegmentCache& segments_;
   const platform::Clock& clock_;
   const Durability durability_;
   platform::SnowflakeGenerator seqs_;
+  std::vector<ChangeListener> early_listeners_;
   std::vector<ChangeListener> listeners_;
 
   std::mutex mutex_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -49,6 +50,17 @@ class StorageTest : public DatabaseTest {
   }
   std::vector<std::string> stored_files() { return *real_files_.list_recursive(storage_directory()); }
 };
+
+TEST_F(StorageTest, ARowThatIsAcknowledgedIsPending) {
+  ASSERT_EQ(database_->pending_rows(shared_->id), 0u);
+  CommitRequest request;
+  request.rows.push_back(insert(shared_, nobody_, 1, 0));
+  std::promise<uint64_t> pending;
+  database_->committer().submit(std::move(request), [&](const Result<ChangeSetPtr>&) {
+    pending.set_value(database_->pending_rows(shared_->id));
+  });
+  EXPECT_EQ(pending.get_future().get(), 1u);
+}
 
 TEST_F(StorageTest, FlushedRowsAreFoundScannedAndTaken) {
   fill(shared_, nobody_, 1, 100);
