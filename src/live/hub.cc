@@ -123,11 +123,6 @@ void Hub::user_changed(const catalog::User& user) {
   }
 }
 
-size_t Hub::subscription_count() const {
-  const std::lock_guard lock(mutex_);
-  return places_.size();
-}
-
 void Hub::deliver(const std::deque<storage::ChangeSetPtr>& commits) {
   std::vector<SubscriptionPtr> ended;
   {

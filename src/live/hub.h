@@ -54,8 +54,6 @@ class Hub {
   // Lets what was published be delivered and ends the thread. The second call does nothing.
   void stop();
 
-  size_t subscription_count() const;
-
  private:
   // Groups of one table and scope, by what they select.
   using Groups = std::map<std::string, std::unique_ptr<Group>>;
@@ -88,7 +86,7 @@ class Hub {
   void end_table(TableId table);
   void erase_locked(const SubscriptionPtr& subscription);
 
-  mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
+  std::mutex mutex_;  // of the groups; held while one commit is delivered
   std::vector<Pending> pending_;
   std::vector<SubscriptionPtr> lagging_;  // found while delivering, ended behind it
   std::vector<SubscriptionPtr> ended_;    // told so once mutex_ is free

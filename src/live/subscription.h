@@ -52,7 +52,6 @@ class Subscription {
   void close_socket_lagging() { connection_->close(1013, "Too far behind; reconnect and resume"); }
 
   Seq last_delivered() const { return last_delivered_.load(std::memory_order_relaxed); }
-  uint64_t delivered() const { return delivered_.load(std::memory_order_relaxed); }
 
   static constexpr size_t kMaxWaitingBytes = 16 << 20;
 
@@ -70,7 +69,6 @@ class Subscription {
   std::deque<Delivery> waiting_;
   size_t waiting_bytes_ = 0;
   std::atomic<Seq> last_delivered_{0};
-  std::atomic<uint64_t> delivered_{0};
 };
 using SubscriptionPtr = std::shared_ptr<Subscription>;
 
