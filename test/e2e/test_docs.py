@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 
+import pytest
 from kalam_testlib import Server, tour
 from kalam_testlib.server import REPOSITORY, binary
 
@@ -12,6 +13,7 @@ DOCS = REPOSITORY / "docs"
 URL = "http://localhost:8080"
 PASSWORD = "docs-of-kalam"
 WILD = "..."
+SQL_PAGES = ["types.md", "functions.md", *sorted(f"sql/{page.name}" for page in (DOCS / "sql").glob("*.md"))]
 
 
 def fences(page):
@@ -66,16 +68,17 @@ def run_sql(server, home, sql):
     return done.stdout, done.returncode == 0
 
 
-def test_sql(tmp_path):
+@pytest.mark.parametrize("page", SQL_PAGES)
+def test_sql(page, tmp_path):
     with Server(root_password=PASSWORD) as server:
-        for line, sql, expected in examples("sql.md", "sql"):
+        for line, sql, expected in examples(page, "sql"):
             output, succeeded = run_sql(server, tmp_path, sql)
             shown_as_failure = expected is not None and re.search("^ERROR ", expected, re.MULTILINE) is not None
             assert (
                 succeeded != shown_as_failure
-            ), f"docs/sql.md, example of line {line}: success is {succeeded}\n{output}"
+            ), f"docs/{page}, example of line {line}: success is {succeeded}\n{output}"
             if expected is not None:
-                check("sql.md", line, expected, output)
+                check(page, line, expected, output)
 
 
 def run_shell_page(page, tmp_path):
@@ -193,6 +196,18 @@ def test_configuration():
     assert (
         table[1] == printed
     ), "docs/configuration.md is not what `kalamdb --settings` prints: copy it between the marks"
+
+
+def test_excerpts():
+    """The code that how-to-add-sql-statement.md shows is the code that is there, and the test that it shows is in a test file."""
+    page = "how-to-add-sql-statement.md"
+    sources = [path.read_text() for path in (REPOSITORY / "src/query").rglob("*.[ch]*")]
+    tests = [path.read_text() for path in (REPOSITORY / "test/sql").rglob("*.test")]
+    shown = fences(page)
+    assert {"cpp", ""} <= {language for _, language, _ in shown}, f"docs/{page} shows no code or no test"
+    for line, language, text in shown:
+        there = sources if language == "cpp" else tests
+        assert any(text in source for source in there), f"docs/{page}, line {line}: no file has this any more:\n{text}"
 
 
 def test_links():
