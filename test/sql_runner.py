@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs SQL logic tests (test/sql/**/*.test) over HTTP against a server that it starts.
+"""Runs SQL logic tests (test/sql/**/*.test) over HTTP against servers that it starts.
 
 The format is sqllogictest's: `statement ok`, `statement count N`, `statement error <regex>`, `query <types> [rowsort]`
 followed by SQL, a line `----` and the expected rows, cells separated by tabs. Cells are shown as on the wire; NULL is
@@ -14,21 +14,26 @@ Every file has a namespace of its own, `${ns}` in its text, which is also the on
   (plain)    as written
   restart    the server is stopped after a third of each file, and killed (-9) after two thirds
   flush      after each INSERT, UPDATE and DELETE every table of the namespace is flushed to Parquet
+  engine     every statement goes through the planner: execution.fast_lane is off
 """
 
 import argparse
+import concurrent.futures
 import json
 import math
 import pathlib
 import re
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "e2e"))
 
-from kalam_testlib import Server  # noqa: E402
+from kalam_testlib import Server, ServerConfig  # noqa: E402
 from kalam_testlib.http_client import flush  # noqa: E402
+
+MODES = ("plain", "restart", "flush", "engine")
 
 
 class FormatError(Exception):
@@ -60,7 +65,7 @@ def parse(text):
         position += 1
         if not words or words[0].startswith("#"):
             continue
-        if words[0] in ("skipif", "onlyif") and len(words) == 2 and words[1] in ("plain", "restart", "flush"):
+        if words[0] in ("skipif", "onlyif") and len(words) == 2 and words[1] in MODES:
             conditions.append((words[0], words[1]))
             continue
         sql, expected = [], None
@@ -150,7 +155,8 @@ class FileRun:
         self.caller = server.root()
 
     def run(self):
-        """Runs all records; how many. Errors: Failure."""
+        """Runs all records; how many statements and queries were checked. Errors: Failure."""
+        checked = 0
         if self.mode == "restart" and any(record.kind == "require" for record in self.records):
             return 0
         self.caller.run(f"CREATE NAMESPACE {self.namespace}")
@@ -163,11 +169,12 @@ class FileRun:
             if record.runs_in(self.mode):
                 try:
                     getattr(self, record.kind)(record)
-                except Failure as failure:
+                except (Failure, AssertionError) as failure:
                     raise Failure(f"line {record.line}: {failure}\n{record.sql}") from None
+                checked += record.kind in ("statement", "query")
         with self.server.root() as root:
             root.run(f"DROP NAMESPACE {self.namespace} CASCADE")
-        return len(self.records)
+        return checked
 
     def require(self, record):
         pass
@@ -222,38 +229,74 @@ class FileRun:
             raise Failure(f"wrong result; expected:\n{wanted}\ngot:\n{text}\nfor:")
 
 
+class Runner:
+    """Runs files in one mode, each thread on a server of its own."""
+
+    def __init__(self, mode):
+        self.mode = mode
+        self.checked = 0
+        self.failed = 0
+        self.servers = []
+        self.lock = threading.Lock()
+        self.local = threading.local()
+
+    def server(self):
+        if not hasattr(self.local, "server"):
+            execution = {"fast_lane": self.mode != "engine"}
+            self.local.server = Server(ServerConfig(execution=execution)).start()
+            with self.lock:
+                self.servers.append(self.local.server)
+        return self.local.server
+
+    def run(self, path):
+        began = time.monotonic()
+        server = self.server()
+        name = path.relative_to(HERE)
+        try:
+            count = FileRun(server, path, self.mode).run()
+            told = f"ok    {name} ({count} checked, {time.monotonic() - began:.1f} s)"
+        except (Failure, FormatError, AssertionError, OSError) as failure:
+            count = None
+            told = f"FAIL  {name} ({self.mode}), {failure}\n"
+            if not server.is_alive():
+                told += "the server died:\n" + "".join(server.stderr)[-3000:]
+                server.kill()
+                server.start()
+        with self.lock:
+            self.failed += count is None
+            self.checked += count or 0
+            print(told, flush=True)
+
+    def close(self):
+        for server in self.servers:
+            server.close()
+
+
 def main():
-    options = argparse.ArgumentParser(description="Runs SQL logic tests against a server that it starts.")
+    options = argparse.ArgumentParser(description="Runs SQL logic tests against servers that it starts.")
     options.add_argument("files", nargs="*", type=pathlib.Path, help="test files (default: all of test/sql)")
     mode = options.add_mutually_exclusive_group()
-    mode.add_argument("--restart", dest="mode", action="store_const", const="restart", default="plain")
-    mode.add_argument("--flush", dest="mode", action="store_const", const="flush")
+    for name in MODES[1:]:
+        mode.add_argument(f"--{name}", dest="mode", action="store_const", const=name, default="plain")
     options.add_argument("--check", action="store_true", help="only read the files")
+    options.add_argument("--jobs", type=int, default=2, help="files that run at a time (default: 2)")
+    options.add_argument("--at-least", type=int, default=0, help="fail when fewer statements and queries were checked")
     chosen = options.parse_args()
     files = [path.resolve() for path in chosen.files] or sorted((HERE / "sql").rglob("*.test"))
     if chosen.check:
         for path in files:
             parse(path.read_text())
         return 0
-    failed = 0
-    server = Server().start()
+    runner = Runner(chosen.mode)
     try:
-        for path in files:
-            began = time.monotonic()
-            try:
-                count = FileRun(server, path, chosen.mode).run()
-                print(f"ok    {path.relative_to(HERE)} ({count} records, {time.monotonic() - began:.1f} s)", flush=True)
-            except (Failure, FormatError, AssertionError, OSError) as failure:
-                failed += 1
-                print(f"FAIL  {path.relative_to(HERE)}: {failure}\n", flush=True)
-                if not server.is_alive():
-                    print("the server died:\n" + "".join(server.stderr)[-3000:], flush=True)
-                    server.kill()
-                    server.start()
+        with concurrent.futures.ThreadPoolExecutor(min(chosen.jobs, len(files))) as pool:
+            list(pool.map(runner.run, files))
     finally:
-        server.close()
-    print(f"{len(files) - failed} of {len(files)} files passed ({chosen.mode})")
-    return 1 if failed else 0
+        runner.close()
+    print(f"{len(files) - runner.failed} of {len(files)} files passed, {runner.checked} statements checked ({chosen.mode})")
+    if runner.checked < chosen.at_least:
+        print(f"FAIL  fewer than the {chosen.at_least} statements that are promised")
+    return 1 if runner.failed or runner.checked < chosen.at_least else 0
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ struct QueryLimits {
   uint32_t max_parameters = 50;
   uint64_t max_parameter_bytes = 512 << 10;
   int64_t statement_timeout_ms = 30'000;
+  bool fast_lane = true;  // statements by key need no planner
   uint64_t default_stream_ttl_seconds = 10;
   unsigned bcrypt_cost = 12;
   auth::PasswordPolicy passwords;

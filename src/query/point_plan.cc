@@ -112,7 +112,7 @@ std::shared_ptr<const PointPlan> point_plan(const Services& services, const Prep
   auto fresh = std::make_shared<PointPlan>();
   fresh->catalog_version = version;
   fresh->namespace_id = namespace_id;
-  if (!fill(services, *prepared.statement, *fresh)) fresh->table = nullptr;
+  if (!services.limits.fast_lane || !fill(services, *prepared.statement, *fresh)) fresh->table = nullptr;
   prepared.plan.store(fresh, std::memory_order_release);
   return fresh;
 }

@@ -81,6 +81,8 @@ const std::array kSettings{
     Setting{"execution.max_parameter_size_bytes", "", &Config::max_parameter_bytes, 1, kGiB, "Size of one of them."},
     Setting{"execution.handler_timeout_seconds", "", &Config::statement_timeout_s, 1, 24 * 3600,
             "How long a statement may run."},
+    Setting{"execution.fast_lane", "", &Config::fast_lane, 0, 0,
+            "Statements by key take the short way round the planner; off only for tests and diagnosis."},
     Setting{"rate_limit.max_queries_per_sec", "", &Config::max_queries_per_second, 0, 1'000'000,
             "Requests of one user; 0 means no bound."},
     Setting{"rate_limit.max_messages_per_sec", "", &Config::max_messages_per_second, 1, 1'000'000,

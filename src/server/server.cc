@@ -76,6 +76,7 @@ query::QueryLimits query_limits(const Config& config) {
   limits.max_parameters = static_cast<uint32_t>(config.max_parameters);
   limits.max_parameter_bytes = static_cast<uint64_t>(config.max_parameter_bytes);
   limits.statement_timeout_ms = config.statement_timeout_s * 1000;
+  limits.fast_lane = config.fast_lane;
   limits.default_stream_ttl_seconds = static_cast<uint64_t>(config.stream_ttl_s);
   limits.bcrypt_cost = static_cast<unsigned>(config.bcrypt_cost);
   limits.passwords = password_policy(config);
