@@ -14,7 +14,8 @@ struct Group {
 };
 
 constexpr Group kFunctions[] = {
-    {"Operators", "!__postfix !~~ !~~* % & && * ** + - ->> / // <-> << <=> <@ >> @ @> ^ ^@ | || ~ ~~ ~~* ~~~ "},
+    {"Operators",
+     "!__postfix !~~ !~~* % & && * ** + - -> ->> / // <-> << <=> <@ >> @ @-> @->> @> ^ ^@ | || ~ ~~ ~~* ~~~ "},
     {"Aggregates",
      "any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_min "
      "arg_min_null argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr count "

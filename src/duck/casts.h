@@ -6,8 +6,9 @@
 
 namespace kalamdb::duck {
 
-// Replaces DuckDB's casts: a TIMESTAMP with an offset is that moment in UTC (DuckDB drops the offset), and '\xDEADBEEF'
-// as BYTES is four bytes (DuckDB wants \x before each).
+// Replaces DuckDB's casts: a TIMESTAMP with an offset is that moment in UTC (DuckDB drops the offset), '\xDEADBEEF' as
+// BYTES is four bytes and BYTES as text looks so again (DuckDB wants \x before each), whole numbers are dates and times
+// in the unit of results, and BYTES and UUIDs compare with arrays of numbers.
 void register_casts(duckdb::DBConfig& config);
 
 }  // namespace kalamdb::duck

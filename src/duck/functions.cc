@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "duck/json_functions.h"
 #include "duck/query_state.h"
 #include "duck/types.h"
 #include "duckdb/catalog/catalog.hpp"
@@ -222,6 +223,7 @@ void register_functions(duckdb::DatabaseInstance& database, const ValueGenerator
   add(distance_function("cosine_distance", cosine_distance));
   add(distance_function("l2_distance", l2_distance));
   add(distance_function("inner_product", inner_product));
+  for (auto& function : json_functions()) add(std::move(function));
 }
 
 }  // namespace kalamdb::duck

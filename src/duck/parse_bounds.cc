@@ -31,7 +31,7 @@ class Counter {
         on_word(text(sql_, token));
         continue;
       }
-      has_hex_ = has_hex_ || (token.kind == TokenKind::kString && (sql_[token.offset] | 0x20) == 'x');
+      on_dialect(token);
       if (token.kind == TokenKind::kOperator && token.length == 1) KALAM_CHECK(on_sign(sql_[token.offset]));
       word_ = token.kind == TokenKind::kQuotedWord ? text(sql_, token) : std::string_view();
     }
@@ -41,7 +41,7 @@ class Counter {
       return fail(ErrorCode::kInvalidSql,
                   "SQL statement is too long for its many WITH, CUBE, named WINDOW or (a, b) = clauses");
     }
-    return has_hex_;
+    return is_dialect_;
   }
 
  private:
@@ -62,6 +62,16 @@ class Counter {
     return (tokens_ + grouping) * copies - tokens_ + assignments * tokens_;
   }
 
+  // What dialect.h translates.
+  void on_dialect(const Token& token) {
+    if (token.kind == TokenKind::kString) {
+      is_dialect_ = is_dialect_ || (sql_[token.offset] | 0x20) == 'x' || is_word(word_, "DATETIME");
+    } else if (token.kind == TokenKind::kOperator && token.length > 1) {
+      const char first = sql_[token.offset];
+      is_dialect_ = is_dialect_ || first == '-' || first == ':';
+    }
+  }
+
   void on_word(std::string_view word) {
     switch (word.size()) {
       case 2:
@@ -73,9 +83,13 @@ class Counter {
       case 4:
         with_ = with_ || is_word(word, "WITH");
         windows_ += is_word(word, "OVER");
+        is_dialect_ = is_dialect_ || is_word(word, "CAST");
         break;
       case 6:
         named_windows_ = named_windows_ || is_word(word, "WINDOW");
+        break;
+      case 8:
+        is_dialect_ = is_dialect_ || is_word(word, "TRY_CAST");
         break;
       default:
         break;
@@ -170,7 +184,7 @@ class Counter {
   size_t columns_ = 0;        // in the latest list that could be assigned to
   size_t after_columns_ = 0;  // the number of the token that closed it
   size_t assigned_ = 0;       // columns of (a, b) = …
-  bool has_hex_ = false;
+  bool is_dialect_ = false;
   bool with_ = false;
   bool named_windows_ = false;
 };

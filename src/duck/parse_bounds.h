@@ -18,7 +18,7 @@ inline constexpr size_t kMaxCtes = 64;                 // in one statement
 inline constexpr size_t kMaxCteNesting = 4;            // WITH within WITH
 inline constexpr double kMaxCopiedTokens = 2'000'000;  // about, by all of these but AND chains
 
-// Whether there is an X'…' in it, which DuckDB's parser does not tell from a string. Errors: kInvalidSql, naming the
+// Whether there may be something in it that translate() (dialect.h) has to change. Errors: kInvalidSql, naming the
 // bound.
 Result<bool> check_parse_bounds(std::string_view sql);
 

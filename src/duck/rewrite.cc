@@ -1,5 +1,6 @@
 #include "duck/rewrite.h"
 
+#include "duck/dialect.h"
 #include "duck/statement_impl.h"
 #include "duck/table_scan.h"
 #include "duck/types.h"
@@ -228,9 +229,9 @@ void Rewriter::expression(ExpressionSlot& slot) {
       break;  // and its left side
     }
     case duckdb::ExpressionClass::FUNCTION: {
-      const auto& name = slot->Cast<duckdb::FunctionExpression>().function_name;
-      if (duckdb::StringUtil::CIEquals(name, "json_get") || duckdb::StringUtil::CIEquals(name, "json_as_text"))
-        json_getter(slot);
+      // Result columns are named as the operators were written.
+      auto& name = slot->Cast<duckdb::FunctionExpression>().function_name;
+      if (name == kJsonArrow || name == kJsonTextArrow) name.erase(0, 1);
       break;
     }
     default:
@@ -249,22 +250,6 @@ void Rewriter::parameter(ExpressionSlot& slot) {
   }
   auto value = constant(to_duck_literal(parameters_[number - 1]));
   value->SetAlias(slot->GetAlias());
-  slot = std::move(value);
-}
-
-// json_get(j, 'a', 0) is json_extract(json_extract(j, 'a'), 0), json_as_text() the same with the last one as text.
-void Rewriter::json_getter(ExpressionSlot& slot) {
-  auto& getter = slot->Cast<duckdb::FunctionExpression>();
-  if (getter.children.size() < 2) return;
-  const bool as_text = duckdb::StringUtil::CIEquals(getter.function_name, "json_as_text");
-  const std::string alias = getter.GetAlias().empty() ? getter.ToString() : getter.GetAlias();
-  auto value = std::move(getter.children[0]);
-  for (size_t i = 1; i < getter.children.size(); ++i) {
-    const bool last = i + 1 == getter.children.size();
-    value =
-        call(last && as_text ? "json_extract_string" : "json_extract", std::move(value), std::move(getter.children[i]));
-  }
-  value->SetAlias(alias);
   slot = std::move(value);
 }
 

@@ -55,7 +55,6 @@ class Rewriter {
   void expression(ExpressionSlot& slot);
   void expressions(duckdb::vector<ExpressionSlot>& slots);
   void parameter(ExpressionSlot& slot);
-  void json_getter(ExpressionSlot& slot);
 
   Result<> replace_tables(Select& select);
   Result<> replace_table(duckdb::unique_ptr<duckdb::TableRef>& ref, std::set<std::string>& hidden);

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "duck/dialect.h"
 #include "duck/parse_bounds.h"
 #include "duck/shapes.h"
 #include "duck/statement_impl.h"
@@ -40,27 +41,6 @@ Result<> check_first_word(std::string_view sql) {
   }
   constexpr size_t kShown = 40;
   return invalid("Unsupported statement type: " + word.substr(0, kShown));
-}
-
-// DuckDB's parser reads X'DEAD' as the text xDEAD: writes it as the BLOB constant that is meant.
-Result<std::string> with_blob_literals(std::string_view sql) {
-  std::string out;
-  size_t copied = 0;
-  Lexer lexer(sql);
-  for (Token token; lexer.next(token);) {
-    if (token.kind != TokenKind::kString || (sql[token.offset] | 0x20) != 'x') continue;
-    const std::string digits = unquote(sql, token);
-    if (digits.size() % 2 != 0 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
-      return invalid("X'…' needs an even number of hexadecimal digits");
-    }
-    out.append(sql, copied, token.offset - copied);
-    out += "('";
-    for (size_t i = 0; i < digits.size(); i += 2) out.append("\\x").append(digits, i, 2);
-    out += "'::BLOB)";
-    copied = token.offset + token.length;
-  }
-  out.append(sql, copied);
-  return out;
 }
 
 std::string where_in(std::string_view sql, const duckdb::ErrorData& error) {
@@ -135,10 +115,10 @@ Statement::~Statement() = default;
 Result<std::shared_ptr<const Statement>> Statement::parse(std::string_view sql) {
   KALAM_CHECK(check_text(sql));
   KALAM_CHECK(check_first_word(sql));
-  KALAM_TRY(const bool has_hex, check_parse_bounds(sql));
+  KALAM_TRY(const bool is_dialect, check_parse_bounds(sql));
   std::string source;
-  if (has_hex) {
-    KALAM_TRY(source, with_blob_literals(sql));
+  if (is_dialect) {
+    KALAM_TRY(source, translate(sql));
   } else {
     source = sql;
   }

@@ -102,6 +102,7 @@ LogicalType to_duck_type(const model::DataType& type) {
 
 ResultType to_result_type(const LogicalType& type) {
   const auto plain = [&](TypeTag tag) { return ResultType{{.tag = tag}, to_duck_type({.tag = tag})}; };
+  const ResultType json_text{{.tag = TypeTag::kText}, LogicalType::JSON()};
   switch (type.id()) {
     case LogicalTypeId::BOOLEAN:
       return plain(TypeTag::kBoolean);
@@ -145,10 +146,15 @@ ResultType to_result_type(const LogicalType& type) {
       decimal.scale = duckdb::DecimalType::GetScale(type);
       return {decimal, type};
     }
+    case LogicalTypeId::LIST:
+    case LogicalTypeId::STRUCT:
+    case LogicalTypeId::MAP:
+    case LogicalTypeId::UNION:
+      return json_text;
     case LogicalTypeId::ARRAY: {
       const auto size = duckdb::ArrayType::GetSize(type);
       if (duckdb::ArrayType::GetChildType(type).id() != LogicalTypeId::FLOAT || size > model::kMaxEmbeddingDimension)
-        return plain(TypeTag::kText);
+        return json_text;
       return {{.tag = TypeTag::kEmbedding, .dimension = static_cast<uint32_t>(size)}, type};
     }
     default:
