@@ -23,9 +23,10 @@ constexpr Group kFunctions[] = {
      "histogram_exact kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min min_by mode "
      "product quantile quantile_cont quantile_disc regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope "
      "regr_sxx regr_sxy regr_syy reservoir_quantile sem skewness stddev stddev_pop stddev_samp string_agg sum "
-     "sum_no_overflow sumkahan var_pop var_samp variance "},
+     "sumkahan var_pop var_samp variance "},
     {"Dates and times",
-     "age century current_date current_localtime current_localtimestamp date_add date_diff date_part date_sub "
+     "age century current_date current_localtime current_localtimestamp current_time current_timestamp date_add "
+     "date_diff date_part date_sub "
      "date_trunc datediff datepart datesub datetrunc day dayname dayofmonth dayofweek dayofyear decade epoch "
      "epoch_ms epoch_ns epoch_us era get_current_time get_current_timestamp hour isodow isoyear julian last_day "
      "make_date make_time make_timestamp make_timestamp_ms make_timestamp_ns make_timestamptz microsecond "
@@ -77,9 +78,10 @@ constexpr Group kFunctions[] = {
      "parse_dirname parse_dirpath parse_filename parse_path position prefix printf regexp_escape regexp_extract "
      "regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_split_to_array "
      "regexp_split_to_table replace reverse right right_grapheme rpad rtrim set_bit sha1 sha256 split split_part "
-     "starts_with str_split str_split_regex string_split string_split_regex string_to_array strip_accents strlen "
+     "session_user starts_with str_split str_split_regex string_split string_split_regex string_to_array strip_accents "
+     "strlen "
      "strpos substr substring substring_grapheme suffix to_base to_base64 to_binary to_hex translate trim typeof "
-     "ucase unbin unhex unicode upper url_decode url_encode uuid uuid_extract_version uuidv4 uuidv7 "},
+     "ucase unbin unhex unicode upper url_decode url_encode user uuid uuid_extract_version uuidv4 uuidv7 "},
     {"Windows",
      "row_number rank dense_rank rank_dense percent_rank cume_dist ntile lag lead first_value last_value nth_value "
      "fill "},

@@ -357,33 +357,5 @@ TEST(AllowList, RefusesDuckDbCatalogs) {
   expect_accepted("SELECT * FROM kalam.ns.t, information_schema.tables, system.jobs, 'file.csv', ns.pg_class");
 }
 
-// All that is listed is there in DuckDB, or is KalamDB's own; nothing of DuckDB's that reads the world is listed.
-TEST(AllowList, ListsWhatDuckDbHas) {
-  duckdb::DuckDB database(nullptr);
-  duckdb::Connection connection(database);
-  std::set<std::string> impure;
-  std::set<std::string> known;
-  auto result = connection.Query(
-      "SELECT DISTINCT lower(function_name), coalesce(has_side_effects, false) FROM duckdb_functions()");
-  for (size_t row = 0; row < result->RowCount(); ++row) {
-    const std::string name = result->GetValue(0, row).ToString();
-    known.insert(name);
-    if (result->GetValue(1, row).GetValue<bool>()) impure.insert(name);
-  }
-  size_t unknown = 0;
-  for (const std::string_view name : allowed_functions()) {
-    unknown += known.contains(std::string(name)) ? 0 : 1;
-    const bool random =
-        name == "random" || name == "uuid" || name == "gen_random_uuid" || name == "uuidv4" || name == "uuidv7";
-    EXPECT_TRUE(random || !impure.contains(std::string(name))) << name;
-    EXPECT_FALSE(name.starts_with("pg_") || name.starts_with("duckdb_") || name.starts_with("read_")) << name;
-  }
-  constexpr size_t kWindows = 13;
-  constexpr size_t kOwn = 15;
-  constexpr size_t kBuiltIntoTheBinder = 3;  // unnest, unlist, row
-  EXPECT_LE(unknown, kWindows + kOwn + kBuiltIntoTheBinder);
-  EXPECT_GT(allowed_functions().size(), 500u);
-}
-
 }  // namespace
 }  // namespace kalamdb::duck

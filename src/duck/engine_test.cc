@@ -355,7 +355,7 @@ TEST_F(EngineTest, WideIntegersAreBigIntWhileTheyFit) {
   EXPECT_EQ(columns[0].type.tag, model::TypeTag::kBigInt);
   EXPECT_THAT(lines_of("SELECT sum(9223372036854775807) FROM range(3)", &columns), ElementsAre("27670116110564327421"));
   EXPECT_EQ(columns[0].type, (model::DataType{.tag = model::TypeTag::kDecimal, .precision = 38, .scale = 0}));
-  EXPECT_THAT(lines_of("SELECT [1, 2], INTERVAL 1 DAY, {'a': 1}", &columns), ElementsAre("[1, 2]|1 day|{'a': 1}"));
+  EXPECT_THAT(lines_of("SELECT [1, 2], INTERVAL 1 DAY, {'a': 1}", &columns), ElementsAre("[1,2]|1 day|{\"a\":1}"));
   EXPECT_EQ(columns[2].type.tag, model::TypeTag::kText);
 }
 

@@ -100,28 +100,38 @@ class StreamedResult : public QueryResult {
   }
 
  private:
-  // Sums and the like are BIGINT unless a value needs more, so the whole result is looked at first: a computed one of
-  // that kind is rarely long.
+  // Sums and the like are BIGINT unless a value needs more, so the result is looked at first: a computed one of that
+  // kind is rarely long. Where it is, a value behind what is looked at that does not fit ends it with an error.
   Result<> size_wide_integers() {
-    for (;;) {
+    constexpr size_t kMostBytes = 32 << 20;
+    for (size_t bytes = 0; bytes < kMostBytes;) {
       KALAM_TRY(auto chunk, session_->fetch(*result_));
-      if (!chunk) break;
+      if (!chunk) {
+        finished_ = true;
+        break;
+      }
+      bytes += chunk->GetAllocationSize();
       for (idx_t i = 0; i < chunk->ColumnCount(); ++i) {
-        if (is_wide_integer(chunk->data[i].GetType()) && types_[i].type.tag == model::TypeTag::kBigInt &&
-            !fits_bigint(chunk->data[i], chunk->size())) {
-          types_[i].type = {.tag = model::TypeTag::kDecimal, .precision = model::kMaxDecimalPrecision, .scale = 0};
-          types_[i].physical = to_duck_type(types_[i].type);
-          columns_[i].type = types_[i].type;
-        }
+        if (is_wide_integer(chunk->data[i].GetType())) widen(i, chunk->data[i], chunk->size());
       }
       read_ahead_.push_back(std::move(chunk));
     }
-    finished_ = true;
     return {};
   }
 
-  static bool fits_bigint(duckdb::Vector& vector, idx_t count) {
-    duckdb::Vector narrow(duckdb::LogicalType::BIGINT, count);
+  // Column `i` as the first of BIGINT, DECIMAL(38, 0) and TEXT that holds these values and those before.
+  void widen(idx_t i, duckdb::Vector& vector, idx_t count) {
+    const model::DataType decimal{.tag = model::TypeTag::kDecimal, .precision = model::kMaxDecimalPrecision};
+    for (const model::DataType& wider : {decimal, model::DataType{.tag = model::TypeTag::kText}}) {
+      if (fits(types_[i].physical, vector, count)) break;
+      if (types_[i].type == wider) continue;
+      types_[i] = {wider, to_duck_type(wider)};
+    }
+    columns_[i].type = types_[i].type;
+  }
+
+  static bool fits(const duckdb::LogicalType& type, duckdb::Vector& vector, idx_t count) {
+    duckdb::Vector narrow(type, count);
     std::string error;
     return duckdb::VectorOperations::DefaultTryCast(vector, narrow, count, &error, true);
   }
