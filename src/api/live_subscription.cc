@@ -142,7 +142,7 @@ void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
   const auto start = [&]() -> Result<> {
     // A DROP between the look-up and the registration has told nobody of this subscription.
     const auto& table = *entry.query->table;
-    const auto now = services_.queries.services().catalog.find_table(table.namespace_id, table.name);
+    KALAM_TRY(const auto now, services_.queries.services().catalog.find_table(table.namespace_id, table.name));
     if (now == nullptr || now->id != table.id) {
       return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);
     }

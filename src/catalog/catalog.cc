@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::string_view kNextTableId = "next_table_id";
 
-std::string table_key(std::string_view namespace_id, std::string_view name) {
-  std::string key;
-  key.reserve(namespace_id.size() + 1 + name.size());
-  key.append(namespace_id).append(1, '.').append(name);
-  return key;
-}
-
 // Loads every record of a space through `decode` into `add`.
 template <typename Decode, typename Add>
 Result<> load_space(const hot::Store& store, RecordSpace space, Decode decode, Add add) {
@@ -64,8 +57,9 @@ void add_system_columns(model::TableDefinition& table) {
 
 }  // namespace
 
-Result<std::unique_ptr<Catalog>> Catalog::open(storage::Storage& storage, platform::Clock& clock) {
-  std::unique_ptr<Catalog> catalog(new Catalog(storage, clock));
+Result<std::unique_ptr<Catalog>> Catalog::open(storage::Storage& storage, platform::Clock& clock,
+                                               size_t schema_cache_size) {
+  std::unique_ptr<Catalog> catalog(new Catalog(storage, clock, schema_cache_size));
   KALAM_CHECK(catalog->load());
   KALAM_CHECK(catalog->bootstrap());
   return catalog;
@@ -76,16 +70,12 @@ Result<> Catalog::load() {
   const hot::Store& store = storage_.hot();
   KALAM_CHECK(load_space(store, RecordSpace::kNamespace, model::decode_namespace,
                          [&](model::NamespaceDefinition ns) { state.namespaces.emplace(ns.name, ns); }));
-  KALAM_CHECK(load_space(store, RecordSpace::kTable, model::decode_table, [&](model::TableDefinition table) {
-    auto pointer = std::make_shared<const model::TableDefinition>(std::move(table));
-    state.tables.emplace(pointer->qualified_name(), pointer);
-  }));
   KALAM_CHECK(load_space(store, RecordSpace::kUser, decode_user, [&](User user) {
     auto pointer = std::make_shared<const User>(std::move(user));
     state.users.emplace(pointer->id, pointer);
   }));
-  publish(std::move(state), true);
-  return {};
+  publish(std::move(state));
+  return registry_.warm();
 }
 
 Result<> Catalog::bootstrap() {
@@ -101,17 +91,6 @@ Result<> Catalog::bootstrap() {
     KALAM_CHECK(create_user(std::move(root)));
   }
   return {};
-}
-
-void Catalog::publish(CatalogState next, bool schema_changed) {
-  state_.store(std::make_shared<const CatalogState>(std::move(next)), std::memory_order_release);
-  if (schema_changed) version_.fetch_add(1, std::memory_order_acq_rel);
-}
-
-model::TablePtr Catalog::find_table(std::string_view namespace_id, std::string_view name) const {
-  const CatalogStatePtr current = state();
-  const auto found = current->tables.find(table_key(namespace_id, name));
-  return found == current->tables.end() ? nullptr : found->second;
 }
 
 bool Catalog::has_namespace(std::string_view name) const { return state()->namespaces.contains(name); }
@@ -131,7 +110,8 @@ Result<> Catalog::create_namespace(std::string name) {
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.namespaces.emplace(std::move(name), std::move(definition));
-  publish(std::move(next), true);
+  publish(std::move(next));
+  bump_version();
   return {};
 }
 
@@ -140,23 +120,20 @@ Result<std::vector<model::TablePtr>> Catalog::drop_namespace(std::string_view na
   if (!has_namespace(name)) {
     return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + std::string(name) + "' not found");
   }
-  CatalogState next = *state();
   CommitRequest request;
   request.records.push_back({RecordSpace::kNamespace, std::string(name), std::nullopt, std::nullopt});
-  std::vector<model::TablePtr> dropped;
-  std::erase_if(next.tables, [&](const auto& entry) {
-    if (entry.second->namespace_id != name) return false;
-    dropped.push_back(entry.second);
-    return true;
-  });
+  KALAM_TRY(auto dropped, registry_.list(name));
   for (const auto& table : dropped) {
     request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
     request.table_changes.push_back({table->id, 0});
     request.erase_tables.push_back(table->id);
   }
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  CatalogState next = *state();
   next.namespaces.erase(next.namespaces.find(name));
-  publish(std::move(next), true);
+  publish(std::move(next));
+  for (const auto& table : dropped) registry_.erase(table->namespace_id, table->name);
+  bump_version();
   return dropped;
 }
 
@@ -167,7 +144,8 @@ Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
                                                    "' does not exist. Create it first with CREATE NAMESPACE " +
                                                    draft.namespace_id);
   }
-  if (find_table(draft.namespace_id, draft.name) != nullptr) {
+  KALAM_TRY(const auto existing, find_table(draft.namespace_id, draft.name));
+  if (existing != nullptr) {
     return fail(ErrorCode::kAlreadyExists, "Table " + draft.qualified_name() + " already exists");
   }
   KALAM_TRY(const auto stored_id, storage_.hot().get_record(RecordSpace::kMeta, kNextTableId, nullptr));
@@ -186,15 +164,14 @@ Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version});
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  CatalogState next = *state();
-  next.tables.emplace(table->qualified_name(), table);
-  publish(std::move(next), true);
+  registry_.put(table);
+  bump_version();
   return table;
 }
 
 Result<model::TablePtr> Catalog::drop_table(std::string_view namespace_id, std::string_view name) {
   const std::lock_guard lock(change_mutex_);
-  model::TablePtr table = find_table(namespace_id, name);
+  KALAM_TRY(model::TablePtr table, find_table(namespace_id, name));
   if (table == nullptr) {
     return fail(ErrorCode::kNotFound,
                 "Table '" + std::string(name) + "' not found in namespace '" + std::string(namespace_id) + "'");
@@ -204,9 +181,8 @@ Result<model::TablePtr> Catalog::drop_table(std::string_view namespace_id, std::
   request.table_changes.push_back({table->id, 0});
   request.erase_tables.push_back(table->id);
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  CatalogState next = *state();
-  next.tables.erase(table->qualified_name());
-  publish(std::move(next), true);
+  registry_.erase(table->namespace_id, table->name);
+  bump_version();
   return table;
 }
 
@@ -216,7 +192,7 @@ Result<> Catalog::put_user(const UserPtr& user) {
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.users.insert_or_assign(user->id, user);
-  publish(std::move(next), false);
+  publish(std::move(next));
   if (user_listener_) user_listener_(user);
   return {};
 }

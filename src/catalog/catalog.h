@@ -1,5 +1,6 @@
-// Namespaces, tables, users and settings: persistent definitions, written through the committer, and a cache of all of
-// them that readers use without locks. A change is visible to every reader before it is acknowledged.
+// Namespaces, tables, users and settings: persistent definitions, written through the committer, and read from memory
+// without locks: namespaces and users all of them, tables those used lately (registry.h). A change is visible to every
+// reader before it is acknowledged.
 #pragma once
 
 #include <atomic>
@@ -11,19 +12,18 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "catalog/registry.h"
 #include "catalog/user.h"
 #include "model/table.h"
 #include "storage/storage.h"
 
 namespace kalamdb::catalog {
 
-// The definitions at one moment. Immutable.
+// Namespaces and users at one moment. Immutable.
 struct CatalogState {
   std::map<std::string, model::NamespaceDefinition, std::less<>> namespaces;
-  std::map<std::string, model::TablePtr, std::less<>> tables;  // by "namespace.table"
   std::map<std::string, UserPtr, std::less<>> users;
 };
 using CatalogStatePtr = std::shared_ptr<const CatalogState>;
@@ -31,17 +31,28 @@ using CatalogStatePtr = std::shared_ptr<const CatalogState>;
 // Thread-safe. Changes are serialised among themselves.
 class Catalog {
  public:
-  // Loads everything; on a new database creates the namespaces `default` and `dba` and the user `root` (role system,
-  // auth_type Internal, no password). `storage` and `clock` must outlive it.
-  static Result<std::unique_ptr<Catalog>> open(storage::Storage& storage, platform::Clock& clock);
+  // Loads namespaces, users and up to `schema_cache_size` tables; on a new database creates the namespaces `default`
+  // and `dba` and the user `root` (role system, auth_type Internal, no password). `storage` and `clock` must outlive
+  // it.
+  static Result<std::unique_ptr<Catalog>> open(storage::Storage& storage, platform::Clock& clock,
+                                               size_t schema_cache_size);
 
   // What is true now. Keep it for the length of one statement.
   CatalogStatePtr state() const { return state_.load(std::memory_order_acquire); }
   // Grows with every change of a table or namespace: whoever cached something derived from the catalog compares it.
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
-  // Names are lower case. nullptr where there is none.
-  model::TablePtr find_table(std::string_view namespace_id, std::string_view name) const;
+  // Names are lower case. nullptr where there is none. A table that is not in memory is read from the disk. Two
+  // look-ups may give different pointers for the same version of a table. Errors: kIo, kCorruption.
+  Result<model::TablePtr> find_table(std::string_view namespace_id, std::string_view name) const {
+    return registry_.find(namespace_id, name);
+  }
+  // The tables of a namespace, or of all, by name; mostly from the disk where there are more than memory keeps.
+  Result<std::vector<model::TablePtr>> tables(std::string_view namespace_id) const {
+    return registry_.list(namespace_id);
+  }
+  Result<std::vector<model::TablePtr>> tables() const { return registry_.list(""); }
+  RegistryCounters schema_cache_counters() const { return registry_.counters(); }
   bool has_namespace(std::string_view name) const;
   UserPtr find_user(std::string_view id) const;  // soft-deleted ones too
 
@@ -69,14 +80,20 @@ class Catalog {
   Result<> put_setting(std::string_view name, std::string value);
 
  private:
-  Catalog(storage::Storage& storage, platform::Clock& clock) : storage_(storage), clock_(clock) {}
+  Catalog(storage::Storage& storage, platform::Clock& clock, size_t schema_cache_size)
+      : storage_(storage), clock_(clock), registry_(storage.hot(), schema_cache_size) {}
   Result<> load();
   Result<> bootstrap();
   Result<> put_user(const UserPtr& user);
-  void publish(CatalogState next, bool schema_changed);
+  void publish(CatalogState next) {
+    state_.store(std::make_shared<const CatalogState>(std::move(next)), std::memory_order_release);
+  }
+  // Tables or namespaces have changed, and readers see it.
+  void bump_version() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
   storage::Storage& storage_;
   platform::Clock& clock_;
+  mutable Registry registry_;  // a look-up may load
   UserListener user_listener_;
   std::mutex change_mutex_;
   std::atomic<CatalogStatePtr> state_;

@@ -15,7 +15,7 @@ Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
   const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
   const std::string namespace_id = parameters.value("namespace", "");
   const std::string name = parameters.value("table", "");
-  const model::TablePtr table = services.catalog.find_table(namespace_id, name);
+  KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_id, name));
   if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
   KALAM_TRY(const auto flushed, services.storage.flush(table));
   return nlohmann::json{
@@ -69,8 +69,9 @@ void register_executors(const Services& services, jobs::JobManager& jobs) {
 }
 
 void FlushSchedule::tick() {
-  const catalog::CatalogStatePtr state = services_.catalog.state();  // kept for the whole loop
-  for (const auto& [name, table] : state->tables) {
+  const auto tables = services_.catalog.tables();
+  if (!tables) return log::error("flushes cannot be scheduled: {}", tables.error().message);
+  for (const auto& table : *tables) {
     if (!table->options.flush_policy || table->type == model::TableType::kStream) continue;
     const uint64_t pending = services_.storage.pending_rows(table->id);
     if (pending == 0) {
@@ -86,7 +87,7 @@ void FlushSchedule::tick() {
     if (!rows_due && !interval_due) continue;
     pending_since_us_.erase(table->id);
     if (auto job = start_flush(services_, *table); !job && job.error().code != ErrorCode::kIdempotentConflict) {
-      log::error("flush of {} cannot start: {}", name, job.error().message);
+      log::error("flush of {} cannot start: {}", table->qualified_name(), job.error().message);
     }
   }
 }

@@ -20,7 +20,7 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
   if (is_system_namespace(namespace_id)) {
     return fail(ErrorCode::kInvalidOperation, "Cannot write system table '" + namespace_id + "." + name.name + "'");
   }
-  model::TablePtr table = services.catalog.find_table(namespace_id, name.name);
+  KALAM_TRY(model::TablePtr table, services.catalog.find_table(namespace_id, name.name));
   if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
   KALAM_CHECK(check_access(*table, context.caller, access));
   return table;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "auth/permissions.h"
 #include "base/assert.h"
@@ -25,7 +27,18 @@ struct Input {
   const Services& services;
   const Caller& caller;
   catalog::CatalogStatePtr catalog;
+  // Loaded by tables().
+  mutable std::optional<Result<std::vector<model::TablePtr>>> loaded;
 
+  // All tables, usable or not; none when they cannot be read, which check() then tells.
+  std::span<const model::TablePtr> tables() const {
+    if (!loaded) loaded = services.catalog.tables();
+    return *loaded ? std::span<const model::TablePtr>(**loaded) : std::span<const model::TablePtr>();
+  }
+  Result<> check() const {
+    if (loaded && !*loaded) return fail(loaded->error());
+    return {};
+  }
   bool may_use(const model::TableDefinition& table) const { return auth::check_read(table, caller.role).has_value(); }
 };
 
@@ -33,12 +46,13 @@ Value text_or_null(const std::string& text) { return text.empty() ? Value() : Va
 Value time_or_null(int64_t time_us) { return time_us == 0 ? Value() : Value(time_us); }
 
 std::vector<Row> namespace_rows(const Input& input) {
+  std::map<std::string_view, int64_t> counts;
+  for (const auto& table : input.tables()) {
+    if (input.may_use(*table)) ++counts[table->namespace_id];
+  }
   std::vector<Row> rows;
   for (const auto& [name, definition] : input.catalog->namespaces) {
-    const auto tables = std::ranges::count_if(input.catalog->tables, [&](const auto& entry) {
-      return entry.second->namespace_id == name && input.may_use(*entry.second);
-    });
-    rows.push_back({name, name, definition.created_at_us, definition.options_json, int64_t{tables}});
+    rows.push_back({name, name, definition.created_at_us, definition.options_json, counts[name]});
   }
   return rows;
 }
@@ -64,7 +78,7 @@ Value storage_id(const model::TableDefinition& table) {
 
 std::vector<Row> table_rows(const Input& input) {
   std::vector<Row> rows;
-  for (const auto& [name, table] : input.catalog->tables) {
+  for (const auto& table : input.tables()) {
     if (!input.may_use(*table)) continue;
     rows.push_back({table->namespace_id, table->name, std::string(lower_name(table->type)), storage_id(*table),
                     int64_t{table->schema_version}, options_json(*table), text_or_null(table->comment),
@@ -75,7 +89,7 @@ std::vector<Row> table_rows(const Input& input) {
 
 std::vector<Row> schema_rows(const Input& input) {
   std::vector<Row> rows;
-  for (const auto& [name, table] : input.catalog->tables) {
+  for (const auto& table : input.tables()) {
     if (!input.may_use(*table)) continue;
     for (const auto& version : table->history) {
       nlohmann::json columns = nlohmann::json::array();
@@ -100,7 +114,7 @@ std::vector<Row> schema_rows(const Input& input) {
 
 std::vector<Row> column_rows(const Input& input) {
   std::vector<Row> rows;
-  for (const auto& [name, table] : input.catalog->tables) {
+  for (const auto& table : input.tables()) {
     if (!input.may_use(*table)) continue;
     for (const auto& column : table->columns) {
       if (column.name == model::kHiddenKeyColumn) continue;
@@ -300,7 +314,7 @@ const std::vector<SystemTable>& system_tables() {
 // The tables that the caller may use, system tables among them.
 std::vector<model::TablePtr> visible_tables(const Input& input) {
   std::vector<model::TablePtr> tables;
-  for (const auto& [name, table] : input.catalog->tables) {
+  for (const auto& table : input.tables()) {
     if (input.may_use(*table)) tables.push_back(table);
   }
   for (const SystemTable& table : system_tables()) {
@@ -373,9 +387,11 @@ Result<std::optional<duck::TableSource>> open_system_table(const Services& servi
                                                   "' cannot access table '" + qualified +
                                                   "'. System tables require 'dba' or 'system' role.");
   }
-  const Input input{services, caller, services.catalog.state()};
+  const Input input{services, caller, services.catalog.state(), {}};
+  auto rows = std::make_shared<const std::vector<Row>>(table->rows(input));
+  KALAM_CHECK(input.check());
   duck::TableSource source;
-  source.computed = duck::ComputedRows{table->definition, std::make_shared<const std::vector<Row>>(table->rows(input))};
+  source.computed = duck::ComputedRows{table->definition, std::move(rows)};
   return source;
 }
 
@@ -383,11 +399,13 @@ Result<StatementResult> select_system_table(const Services& services, const Call
                                             std::string_view namespace_id, std::string_view name) {
   const SystemTable* table = find_system_table(namespace_id, name);
   KALAM_ASSERT(table != nullptr);
-  const Input input{services, caller, services.catalog.state()};
+  const Input input{services, caller, services.catalog.state(), {}};
   std::vector<duck::ResultColumn> columns;
   for (const auto& column : table->definition->columns) columns.push_back({column.name, column.type, &column});
+  auto rows = table->rows(input);
+  KALAM_CHECK(input.check());
   StatementResult result;
-  result.rows = make_result(std::move(columns), table->rows(input));
+  result.rows = make_result(std::move(columns), std::move(rows));
   return result;
 }
 

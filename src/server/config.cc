@@ -41,6 +41,8 @@ const std::array kSettings{
             "Memory for blocks of hot rows."},
     Setting{"storage.write_buffer_bytes", "", &Config::write_buffer_bytes, 1 << 20, 16 * kGiB,
             "Memory for hot rows before they are written to tables."},
+    Setting{"catalog.schema_cache_size", "", &Config::schema_cache_size, 1, 1'000'000,
+            "Table definitions that are kept in memory; others are read from the disk when they are used."},
     Setting{"logging.level", "KALAMDB_LOG_LEVEL", &Config::log_level, 0, 0, "`debug`, `info`, `warn` or `error`."},
     Setting{"logging.logs_path", "KALAMDB_LOGS_DIR", &Config::log_path, 0, 0,
             "Directory of `server.log` (rotated); empty logs to standard error only."},

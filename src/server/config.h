@@ -60,6 +60,7 @@ struct Config {
   int64_t stream_ttl_s = 10;
   int64_t block_cache_bytes = 256 << 20;
   int64_t write_buffer_bytes = 64 << 20;
+  int64_t schema_cache_size = 1000;
 };
 
 // Reads `path` (empty: ./server.toml if it is there, else defaults), then the environment, and checks the whole.

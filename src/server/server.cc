@@ -131,7 +131,7 @@ Result<> Server::Parts::open_storage() {
 }
 
 Result<> Server::Parts::open_catalog() {
-  KALAM_TRY(catalog, catalog::Catalog::open(*storage, clock));
+  KALAM_TRY(catalog, catalog::Catalog::open(*storage, clock, static_cast<size_t>(config.schema_cache_size)));
   catalog->set_user_listener([this](const catalog::UserPtr& user) { hub.user_changed(*user); });
   return {};
 }

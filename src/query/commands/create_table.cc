@@ -53,7 +53,10 @@ class CreateTable : public Command {
     StatementResult result;
     result.message = "CREATE TABLE: " + std::string(lower_name(type)) + " table " + namespace_id + "." +
                      ast_.name.name + " created successfully";
-    if (ast_.if_not_exists && services.catalog.find_table(namespace_id, ast_.name.name) != nullptr) return result;
+    if (ast_.if_not_exists) {
+      KALAM_TRY(const auto existing, services.catalog.find_table(namespace_id, ast_.name.name));
+      if (existing != nullptr) return result;
+    }
     model::TableDefinition draft;
     draft.namespace_id = namespace_id;
     draft.name = ast_.name.name;

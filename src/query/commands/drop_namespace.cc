@@ -1,6 +1,4 @@
 // DROP NAMESPACE [IF EXISTS] name [CASCADE | RESTRICT]
-#include <algorithm>
-
 #include "auth/permissions.h"
 #include "query/commands.h"
 #include "query/maintenance.h"
@@ -20,16 +18,17 @@ class DropNamespace : public Command {
 
   Result<StatementResult> run(const Services& services, const StatementContext&) const override {
     StatementResult result;
-    const auto state = services.catalog.state();
-    if (if_exists_ && !state->namespaces.contains(name_)) {
+    if (if_exists_ && !services.catalog.has_namespace(name_)) {
       result.message = "Namespace '" + name_ + "' does not exist";
       return result;
     }
-    const auto tables =
-        std::ranges::count_if(state->tables, [&](const auto& entry) { return entry.second->namespace_id == name_; });
-    if (restricted_ && tables > 0) {
-      return fail(ErrorCode::kInvalidOperation, "Namespace '" + name_ + "' still has " + std::to_string(tables) +
-                                                    " table(s); drop them first or leave RESTRICT out");
+    if (restricted_) {
+      KALAM_TRY(const auto tables, services.catalog.tables(name_));
+      if (!tables.empty()) {
+        return fail(ErrorCode::kInvalidOperation, "Namespace '" + name_ + "' still has " +
+                                                      std::to_string(tables.size()) +
+                                                      " table(s); drop them first or leave RESTRICT out");
+      }
     }
     KALAM_TRY(const auto dropped, services.catalog.drop_namespace(name_));
     for (const auto& table : dropped) KALAM_CHECK(start_cleanup(services, *table));

@@ -16,7 +16,8 @@ class DropTable : public Command {
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     const std::string& namespace_id = namespace_of(name_, context);
     StatementResult result;
-    if (if_exists_ && services.catalog.find_table(namespace_id, name_.name) == nullptr) {
+    KALAM_TRY(const auto existing, services.catalog.find_table(namespace_id, name_.name));
+    if (if_exists_ && existing == nullptr) {
       result.message = "Table " + namespace_id + "." + name_.name + " does not exist (skipped)";
       return result;
     }

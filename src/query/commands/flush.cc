@@ -18,7 +18,7 @@ class FlushTable : public Command {
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     const std::string qualified = namespace_of(name_, context) + "." + name_.name;
-    const model::TablePtr table = services.catalog.find_table(namespace_of(name_, context), name_.name);
+    KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_of(name_, context), name_.name));
     if (table == nullptr) return fail(ErrorCode::kNotFound, "Table " + qualified + " not found");
     if (table->type == model::TableType::kStream) {
       return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
@@ -56,14 +56,13 @@ class FlushAll : public Command {
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     std::string namespace_id = namespace_id_.value_or("");
     if (namespace_id_ && namespace_id.empty()) namespace_id = context.namespace_id;
-    const auto state = services.catalog.state();
-    if (namespace_id_ && !state->namespaces.contains(namespace_id)) {
+    if (namespace_id_ && !services.catalog.has_namespace(namespace_id)) {
       return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + namespace_id + "' not found");
     }
     size_t started = 0;
     std::string ids;
-    for (const auto& [name, table] : state->tables) {
-      if (namespace_id_ && table->namespace_id != namespace_id) continue;
+    KALAM_TRY(const auto tables, services.catalog.tables(namespace_id));
+    for (const auto& table : tables) {
       if (table->type == model::TableType::kStream || services.storage.pending_rows(table->id) == 0) continue;
       const auto job = start_flush(services, *table);
       if (!job && job.error().code == ErrorCode::kIdempotentConflict) continue;
