@@ -58,7 +58,7 @@ std::string level_text(AccessLevel level) { return "(access_level=" + std::strin
 // Of the roles below dba: which types they may create and, if theirs, alter.
 bool may_own(TableType type, Role role) {
   if (type == TableType::kShared) return is_at_least_service(role);
-  return type != TableType::kSystem;
+  return type == TableType::kUser || type == TableType::kStream;
 }
 
 bool may_alter(const TableDefinition& table, const Actor& actor) {
@@ -79,6 +79,7 @@ Result<> check_read(const TableDefinition& table, Role role) {
   switch (table.type) {
     case TableType::kUser:
     case TableType::kStream:
+    case TableType::kView:  // what it reads is checked table by table
       return {};
     case TableType::kSystem:
       if (catalog::is_admin(role) || table.namespace_id == "information_schema" ||
@@ -103,6 +104,8 @@ Result<> check_write(const TableDefinition& table, Role role) {
       return {};
     case TableType::kSystem:
       return access_denied(table, role, "System tables are managed internally.");
+    case TableType::kView:
+      return access_denied(table, role, "A view cannot be written to.");
     case TableType::kShared:
       break;
   }

@@ -29,6 +29,14 @@ Result<> load_space(const hot::Store& store, RecordSpace space, Decode decode, A
   return outcome;
 }
 
+// nullptr for the record of a table, most of which are not decoded for it.
+Result<model::TablePtr> decode_if_view(std::string_view record) {
+  if (!record.contains("\"view\"")) return nullptr;
+  KALAM_TRY(auto table, model::decode_table(record));
+  if (!table.is_view()) return nullptr;
+  return std::make_shared<const model::TableDefinition>(std::move(table));
+}
+
 model::ColumnDefinition system_column(std::string_view name, model::TypeTag tag, uint32_t ordinal) {
   model::ColumnDefinition column;
   column.name = name;
@@ -73,6 +81,9 @@ Result<> Catalog::load() {
   KALAM_CHECK(load_space(store, RecordSpace::kUser, decode_user, [&](User user) {
     auto pointer = std::make_shared<const User>(std::move(user));
     state.users.emplace(pointer->id, pointer);
+  }));
+  KALAM_CHECK(load_space(store, RecordSpace::kTable, decode_if_view, [&](model::TablePtr view) {
+    if (view != nullptr) state.views.emplace(view->qualified_name(), view);
   }));
   publish(std::move(state));
   return registry_.warm();
@@ -131,36 +142,45 @@ Result<std::vector<model::TablePtr>> Catalog::drop_namespace(std::string_view na
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.namespaces.erase(next.namespaces.find(name));
+  for (const auto& table : dropped) next.views.erase(table->qualified_name());
   publish(std::move(next));
   for (const auto& table : dropped) registry_.erase(table->namespace_id, table->name);
   bump_version();
   return dropped;
 }
 
-Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
-  const std::lock_guard lock(change_mutex_);
-  if (!has_namespace(draft.namespace_id)) {
-    return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + draft.namespace_id +
-                                                   "' does not exist. Create it first with CREATE NAMESPACE " +
-                                                   draft.namespace_id);
+Result<> Catalog::check_new_name(std::string_view namespace_id, std::string_view name) const {
+  if (!has_namespace(namespace_id)) {
+    const std::string missing(namespace_id);
+    return fail(ErrorCode::kNamespaceNotFound,
+                "Namespace '" + missing + "' does not exist. Create it first with CREATE NAMESPACE " + missing);
   }
-  KALAM_TRY(const auto existing, find_table(draft.namespace_id, draft.name));
-  if (existing != nullptr) {
-    return fail(ErrorCode::kAlreadyExists, "Table " + draft.qualified_name() + " already exists");
-  }
+  KALAM_TRY(const auto existing, find_table(namespace_id, name));
+  if (existing == nullptr) return {};
+  return fail(ErrorCode::kAlreadyExists,
+              (existing->is_view() ? "View " : "Table ") + existing->qualified_name() + " already exists");
+}
+
+Result<TableId> Catalog::next_table_id(CommitRequest& request) {
   KALAM_TRY(const auto stored_id, storage_.hot().get_record(RecordSpace::kMeta, kNextTableId, nullptr));
   const uint32_t id = stored_id && stored_id->size() == 4 ? read_big_endian<uint32_t>(stored_id->data()) : 1;
-  draft.id = TableId(id);
+  std::string next_id;
+  append_big_endian<uint32_t>(next_id, id + 1);
+  request.records.push_back({RecordSpace::kMeta, std::string(kNextTableId), std::move(next_id), std::nullopt});
+  return TableId(id);
+}
+
+Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
+  const std::lock_guard lock(change_mutex_);
+  KALAM_CHECK(check_new_name(draft.namespace_id, draft.name));
+  CommitRequest request;
+  KALAM_TRY(draft.id, next_table_id(request));
   draft.created_at_us = draft.updated_at_us = clock_.now_us();
   draft.schema_version = 1;
   add_system_columns(draft);
   draft.history = {{1, draft.created_at_us, "CREATE TABLE", draft.columns}};
   auto table = std::make_shared<const model::TableDefinition>(std::move(draft));
 
-  std::string next_id;
-  append_big_endian<uint32_t>(next_id, id + 1);
-  CommitRequest request;
-  request.records.push_back({RecordSpace::kMeta, std::string(kNextTableId), std::move(next_id), std::nullopt});
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version});
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
@@ -172,6 +192,9 @@ Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
 Result<model::TablePtr> Catalog::drop_table(std::string_view namespace_id, std::string_view name) {
   const std::lock_guard lock(change_mutex_);
   KALAM_TRY(model::TablePtr table, find_table(namespace_id, name));
+  if (table != nullptr && table->is_view()) {
+    return fail(ErrorCode::kInvalidOperation, table->qualified_name() + " is a view; use DROP VIEW");
+  }
   if (table == nullptr) {
     return fail(ErrorCode::kNotFound,
                 "Table '" + std::string(name) + "' not found in namespace '" + std::string(namespace_id) + "'");

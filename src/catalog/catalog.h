@@ -21,9 +21,10 @@
 
 namespace kalamdb::catalog {
 
-// Namespaces and users at one moment. Immutable.
+// Namespaces, users and views at one moment. Immutable.
 struct CatalogState {
   std::map<std::string, model::NamespaceDefinition, std::less<>> namespaces;
+  std::map<std::string, model::TablePtr, std::less<>> views;  // by "namespace.view"
   std::map<std::string, UserPtr, std::less<>> users;
 };
 using CatalogStatePtr = std::shared_ptr<const CatalogState>;
@@ -66,6 +67,15 @@ class Catalog {
   // Definition and hot rows go at once; segments are the caller's to remove. Errors: kTableNotFound.
   Result<model::TablePtr> drop_table(std::string_view namespace_id, std::string_view name);
 
+  // Views are among the tables and share their names. With `or_replace` a view of that name becomes a new version of
+  // itself. Errors: kNamespaceNotFound, kAlreadyExists, kInvalidOperation when the view would read itself.
+  Result<model::TablePtr> create_view(model::TableDefinition draft, bool or_replace);
+  // The view bound anew, with the columns that it has now. Nothing happens if it is not `old` any more.
+  Result<> rebind_view(const model::TableDefinition& old, std::vector<model::ColumnDefinition> columns,
+                       std::vector<model::ViewDefinition::Dependency> tables);
+  // Errors: kNotFound.
+  Result<> drop_view(std::string_view namespace_id, std::string_view name);
+
   // Errors: kAlreadyExists (also for soft-deleted ones).
   Result<UserPtr> create_user(User user);
   // Replaces a user's record by what `change` makes of it; bumps updated_at. Errors: kNotFound.
@@ -85,6 +95,11 @@ class Catalog {
   Result<> load();
   Result<> bootstrap();
   Result<> put_user(const UserPtr& user);
+  Result<> put_view(const model::TablePtr& view, storage::CommitRequest request);
+  // Fails unless the namespace is there and the name free.
+  Result<> check_new_name(std::string_view namespace_id, std::string_view name) const;
+  // An id for a new table or view, which `request` then takes.
+  Result<TableId> next_table_id(storage::CommitRequest& request);
   void publish(CatalogState next) {
     state_.store(std::make_shared<const CatalogState>(std::move(next)), std::memory_order_release);
   }

@@ -40,6 +40,17 @@ class DuckEngine : public Engine {
     });
   }
 
+  Result<std::vector<ResultColumn>> describe(const Statement& select, SourceResolver& tables,
+                                             const QueryContext& context) override {
+    return guarded([&]() -> Result<std::vector<ResultColumn>> {
+      auto own = session(context);
+      auto tree = select.impl().tree->Copy();
+      auto& node = tree->Cast<duckdb::SelectStatement>().node;
+      KALAM_CHECK(Rewriter(own->state(), tables, context.parameters).run(*node));
+      return own->describe(select_all_from(std::move(node)));
+    });
+  }
+
   Result<std::unique_ptr<QueryResult>> insert_rows(const Statement& insert, const std::vector<std::string>& columns,
                                                    SourceResolver& tables, const QueryContext& context) override {
     return guarded([&]() -> Result<std::unique_ptr<QueryResult>> {

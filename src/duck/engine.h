@@ -118,6 +118,11 @@ class Engine {
   virtual Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
                                                      const QueryContext& context) = 0;
 
+  // The columns of a SELECT, without running it: what a view of it has. Names are those by which a query around it
+  // refers to them: repeated ones have a suffix. `source` is nullptr in all of them.
+  virtual Result<std::vector<ResultColumn>> describe(const Statement& select, SourceResolver& tables,
+                                                     const QueryContext& context) = 0;
+
   // The rows that an INSERT wants to insert: columns of the result are those of `columns` in that order (each must be
   // of `table`), not yet coerced.
   virtual Result<std::unique_ptr<QueryResult>> insert_rows(const Statement& insert,

@@ -528,7 +528,7 @@ TEST_F(EngineTest, PredicatesMeanWhatSelectMeans) {
 TEST_F(EngineTest, ViewsStandForTheirQuery) {
   auto& people = add_people(tables_);
   people.put(person(1, "ann", int64_t{30}, 10));
-  tables_.add_view("app", "adults", "SELECT id, name FROM people WHERE age >= 18", {"number"});
+  tables_.add_view("app", "adults", "SELECT * FROM people WHERE age >= 18", {"id", "name"}, {"number", "name"});
   EXPECT_THAT(sql("SELECT number, name FROM adults"), ElementsAre("1|ann"));
   EXPECT_THAT(sql("SELECT a.name FROM adults a JOIN people p ON p.id = a.number"), ElementsAre("ann"));
 }

@@ -187,9 +187,17 @@ class TestTables : public SourceResolver {
                                     ComputedRows{std::make_shared<const model::TableDefinition>(std::move(definition)),
                                                  std::make_shared<const std::vector<model::Row>>(std::move(rows))}};
   }
-  void add_view(const std::string& schema, const std::string& name, const char* sql, std::vector<std::string> columns) {
+  // `columns` are the view's names for those of `output`, which the SELECT gives.
+  void add_view(const std::string& schema, const std::string& name, const char* sql, std::vector<std::string> output,
+                const std::vector<std::string>& columns) {
+    auto definition = std::make_shared<model::TableDefinition>();
+    definition->namespace_id = schema;
+    definition->name = name;
+    definition->type = model::TableType::kView;
+    definition->view = model::ViewDefinition{.output = std::move(output)};
+    for (const auto& column : columns) definition->columns.push_back({.name = column});
     auto self = std::shared_ptr<SourceResolver>(this, [](SourceResolver*) {});
-    sources_[{schema, name}] = {.view = ViewSource{*Statement::parse(sql), std::move(columns), self}};
+    sources_[{schema, name}] = {.view = ViewSource{std::move(definition), *Statement::parse(sql), self}};
   }
   Result<TableSource> open(const TableName& name) override {
     const auto found = sources_.find({name.schema.empty() ? "app" : name.schema, name.name});

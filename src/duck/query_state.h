@@ -62,6 +62,7 @@ class QueryState : public duckdb::ClientContextState {
   // Filled while the statement is planned: the stored column behind each result column, if any.
   std::vector<const model::ColumnDefinition*> result_sources;
   bool planned = false;
+  size_t views = 0;  // expanded so far
   // Not to be reordered or traced (segment writing, EXPLAIN).
   bool plain = false;
 

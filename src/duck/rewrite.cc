@@ -19,6 +19,7 @@ using duckdb::make_uniq;
 namespace {
 
 constexpr int kMaxViewDepth = 16;
+constexpr size_t kMaxViews = 256;  // in one statement, those within others counted too
 
 std::string lower(const std::string& name) { return duckdb::StringUtil::Lower(name); }
 
@@ -69,6 +70,13 @@ duckdb::unique_ptr<duckdb::TableRef> scan_ref(size_t slot) {
   auto ref = make_uniq<duckdb::TableFunctionRef>();
   ref->function = call(kScanFunction, constant(duckdb::Value::UBIGINT(slot)), nullptr);
   return ref;
+}
+
+duckdb::unique_ptr<duckdb::QueryNode> select_all_from(duckdb::unique_ptr<duckdb::QueryNode> query) {
+  auto node = make_uniq<duckdb::SelectNode>();
+  node->select_list.push_back(make_uniq<duckdb::StarExpression>());
+  node->from_table = subquery_ref(std::move(query));
+  return node;
 }
 
 Result<> Rewriter::run(duckdb::QueryNode& node) {
@@ -283,10 +291,14 @@ Result<> Rewriter::replace_table(duckdb::unique_ptr<duckdb::TableRef>& ref, std:
   const TableSource& source = found->second;
   if (table.alias.empty()) readable_as_.emplace(name.schema, name.name);
 
-  auto column_names = table.column_name_alias;
   duckdb::unique_ptr<duckdb::TableRef> replacement;
   if (source.view) {
-    KALAM_TRY(replacement, expand_view(*source.view, column_names));
+    const auto& view = *source.view->view;
+    if (table.alias.empty()) readable_as_.emplace(view.namespace_id, view.name);
+    KALAM_TRY(replacement, expand_view(*source.view));
+    for (const auto name : {model::kSeqColumn, model::kDeletedColumn}) {
+      if (options_.hide_system_columns && view.find_column(name)) hidden.emplace(name);
+    }
   } else {
     ScanTarget target{.table = source.scan ? source.scan->table() : source.computed->table, .source = source};
     target.hide_system_columns = options_.hide_system_columns;
@@ -302,22 +314,29 @@ Result<> Rewriter::replace_table(duckdb::unique_ptr<duckdb::TableRef>& ref, std:
     }
   }
   replacement->alias = table.alias.empty() ? table.table_name : table.alias;
-  replacement->column_name_alias = std::move(column_names);
+  replacement->column_name_alias = table.column_name_alias;
   replacement->sample = std::move(ref->sample);
   ref = std::move(replacement);
   return {};
 }
 
-Result<duckdb::unique_ptr<duckdb::TableRef>> Rewriter::expand_view(const ViewSource& view,
-                                                                   duckdb::vector<duckdb::string>& column_names) {
-  if (depth_ == kMaxViewDepth) return fail(ErrorCode::kInvalidOperation, "Views are nested too deeply");
-  auto tree = view.select->impl().tree->Copy();
+// Columns are taken by name: a `*` in the view stays what it was when tables beneath get columns.
+Result<duckdb::unique_ptr<duckdb::TableRef>> Rewriter::expand_view(const ViewSource& source) {
+  if (depth_ == kMaxViewDepth || ++state_.views > kMaxViews) {
+    return fail(ErrorCode::kInvalidOperation, "Views are nested too deeply");
+  }
+  auto tree = source.select->impl().tree->Copy();
   auto& node = tree->Cast<duckdb::SelectStatement>().node;
-  Rewriter inner(state_, *view.tables, {}, {.hide_system_columns = options_.hide_system_columns});
+  Rewriter inner(state_, *source.tables, {});
   inner.depth_ = depth_ + 1;
   KALAM_CHECK(inner.run(*node));
-  for (size_t i = column_names.size(); i < view.columns.size(); ++i) column_names.push_back(view.columns[i]);
-  return subquery_ref(std::move(node));
+  auto named = make_uniq<duckdb::SelectNode>();
+  for (size_t i = 0; i < source.view->columns.size(); ++i) {
+    named->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(source.view->view->output[i]));
+    named->select_list.back()->SetAlias(source.view->columns[i].name);
+  }
+  named->from_table = subquery_ref(std::move(node));
+  return subquery_ref(std::move(named));
 }
 
 // A scan has no schema, so ns.table.column becomes table.column.

@@ -23,6 +23,9 @@ namespace kalamdb::duck {
 // A FROM item that reads the table in a slot of the QueryState.
 duckdb::unique_ptr<duckdb::TableRef> scan_ref(size_t slot);
 
+// SELECT * FROM (query)
+duckdb::unique_ptr<duckdb::QueryNode> select_all_from(duckdb::unique_ptr<duckdb::QueryNode> query);
+
 struct RewriteOptions {
   bool hide_system_columns = false;  // see ScanTarget
   // The FROM item that is to offer its rows' positions (ScanTarget::with_position).
@@ -58,8 +61,7 @@ class Rewriter {
 
   Result<> replace_tables(Select& select);
   Result<> replace_table(duckdb::unique_ptr<duckdb::TableRef>& ref, std::set<std::string>& hidden);
-  Result<duckdb::unique_ptr<duckdb::TableRef>> expand_view(const ViewSource& view,
-                                                           duckdb::vector<duckdb::string>& column_names);
+  Result<duckdb::unique_ptr<duckdb::TableRef>> expand_view(const ViewSource& source);
   void shorten_columns();
 
   QueryState& state_;

@@ -1,6 +1,7 @@
 #include "duck/session.h"
 
 #include "duck/duck_error.h"
+#include "duck/types.h"
 #include "duckdb/parser/query_node.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 
@@ -39,6 +40,21 @@ Result<duckdb::unique_ptr<duckdb::QueryResult>> Session::start(duckdb::unique_pt
     auto result = pending->Execute();
     if (result->HasError()) return failure(result->GetErrorObject());
     return result;
+  } catch (const std::exception& exception) {
+    return failure(duckdb::ErrorData(exception));
+  }
+}
+
+Result<std::vector<ResultColumn>> Session::describe(duckdb::unique_ptr<duckdb::QueryNode> query) {
+  try {
+    deadline_ = instance_->timer.start(connection_.context, timeout_ms_);
+    const auto prepared = connection_.context->Prepare(select_statement(std::move(query)));
+    if (prepared->HasError()) return failure(prepared->error);
+    std::vector<ResultColumn> columns;
+    for (size_t i = 0; i < prepared->ColumnCount(); ++i) {
+      columns.push_back({prepared->GetNames()[i], to_result_type(prepared->GetTypes()[i]).type});
+    }
+    return columns;
   } catch (const std::exception& exception) {
     return failure(duckdb::ErrorData(exception));
   }

@@ -17,6 +17,8 @@ class Session {
   // Starts a statement that was rewritten. Its time runs from here.
   Result<duckdb::unique_ptr<duckdb::QueryResult>> start(duckdb::unique_ptr<duckdb::SQLStatement> statement);
   Result<duckdb::unique_ptr<duckdb::QueryResult>> start(duckdb::unique_ptr<duckdb::QueryNode> query);
+  // The columns of a query that was rewritten, which does not run.
+  Result<std::vector<ResultColumn>> describe(duckdb::unique_ptr<duckdb::QueryNode> query);
   // The next rows, or nullptr at the end.
   Result<duckdb::unique_ptr<duckdb::DataChunk>> fetch(duckdb::QueryResult& result);
   void interrupt() { connection_.context->Interrupt(); }

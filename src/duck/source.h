@@ -58,10 +58,10 @@ struct ComputedRows {
 };
 
 // A view: a SELECT that stands for a table, its tables opened by a resolver of its own (its namespace, the caller's
-// rights). `columns` rename those of the SELECT; empty leaves their names.
+// rights).
 struct ViewSource {
+  model::TablePtr view;  // its columns, and under which names `select` gives them
   std::shared_ptr<const Statement> select;
-  std::vector<std::string> columns;
   std::shared_ptr<SourceResolver> tables;
 };
 

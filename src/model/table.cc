@@ -17,10 +17,9 @@ struct EnumNames {
 
 // In the order of the enumerations.
 constexpr std::array kTableTypes = {
-    EnumNames{"user", "USER", "User"},
-    EnumNames{"shared", "SHARED", "Shared"},
-    EnumNames{"stream", "STREAM", "Stream"},
-    EnumNames{"system", "SYSTEM", "System"},
+    EnumNames{"user", "USER", "User"},       EnumNames{"shared", "SHARED", "Shared"},
+    EnumNames{"stream", "STREAM", "Stream"}, EnumNames{"system", "SYSTEM", "System"},
+    EnumNames{"view", "VIEW", "View"},
 };
 constexpr std::array kAccessLevels = {
     EnumNames{"public", "PUBLIC", "Public"},
@@ -177,6 +176,32 @@ SchemaVersion version_from(const Json& json) {
   return version;
 }
 
+Json to_json(const ViewDefinition& view) {
+  Json tables = Json::array();
+  for (const auto& table : view.tables) {
+    tables.push_back({{"namespace", table.namespace_id},
+                      {"name", table.name},
+                      {"id", table.id.value},
+                      {"schema_version", table.schema_version}});
+  }
+  return {{"select", view.select}, {"namespace", view.namespace_id}, {"output", view.output}, {"tables", tables}};
+}
+
+ViewDefinition view_from(const Json& json) {
+  ViewDefinition view;
+  json.at("select").get_to(view.select);
+  json.at("namespace").get_to(view.namespace_id);
+  json.at("output").get_to(view.output);
+  for (const Json& stored : json.at("tables")) {
+    auto& table = view.tables.emplace_back();
+    stored.at("namespace").get_to(table.namespace_id);
+    stored.at("name").get_to(table.name);
+    table.id = TableId(stored.at("id").get<uint32_t>());
+    stored.at("schema_version").get_to(table.schema_version);
+  }
+  return view;
+}
+
 TableDefinition table_from(const Json& json) {
   TableDefinition table;
   table.id = TableId(json.at("id").get<uint32_t>());
@@ -187,6 +212,10 @@ TableDefinition table_from(const Json& json) {
   json.at("schema_version").get_to(table.schema_version);
   for (const Json& version : json.at("history")) table.history.push_back(version_from(version));
   table.options = options_from(json.at("options"));
+  if (table.is_view()) {
+    table.view = view_from(json.at("view"));
+    if (table.view->output.size() != table.columns.size()) throw MalformedDefinition("a view's columns do not match");
+  }
   json.at("comment").get_to(table.comment);
   json.at("created_by").get_to(table.created_by);
   json.at("created_at_us").get_to(table.created_at_us);
@@ -246,7 +275,7 @@ uint32_t TableDefinition::max_ordinal() const {
 std::string encode(const TableDefinition& table) {
   Json history = Json::array();
   for (const SchemaVersion& version : table.history) history.push_back(to_json(version));
-  return dump({
+  Json json = {
       {"id", table.id.value},
       {"namespace", table.namespace_id},
       {"name", table.name},
@@ -259,7 +288,9 @@ std::string encode(const TableDefinition& table) {
       {"created_by", table.created_by},
       {"created_at_us", table.created_at_us},
       {"updated_at_us", table.updated_at_us},
-  });
+  };
+  if (table.view) json["view"] = to_json(*table.view);
+  return dump(json);
 }
 
 Result<TableDefinition> decode_table(std::string_view json) { return decode(json, "table", table_from); }

@@ -15,7 +15,7 @@
 
 namespace kalamdb::model {
 
-enum class TableType : uint8_t { kUser, kShared, kStream, kSystem };
+enum class TableType : uint8_t { kUser, kShared, kStream, kSystem, kView };
 enum class AccessLevel : uint8_t { kPublic, kPrivate, kRestricted, kDba };
 
 std::string_view lower_name(TableType type);      // "user"
@@ -78,6 +78,23 @@ struct SchemaVersion {
   bool operator==(const SchemaVersion&) const = default;
 };
 
+// What makes a view: its columns are in TableDefinition::columns, as the SELECT gave them when it was last bound.
+struct ViewDefinition {
+  // A table or view that the SELECT reads: which one its name meant then, and that one's schema version.
+  struct Dependency {
+    std::string namespace_id;
+    std::string name;
+    TableId id;  // 0: a system table
+    uint32_t schema_version = 0;
+    bool operator==(const Dependency&) const = default;
+  };
+  std::string select;               // its text
+  std::string namespace_id;         // for the unqualified names in it
+  std::vector<std::string> output;  // the SELECT's own names of the columns, in their order
+  std::vector<Dependency> tables;
+  bool operator==(const ViewDefinition&) const = default;
+};
+
 // Immutable once published; shared by everyone who works on that version of the table.
 struct TableDefinition {
   TableId id;
@@ -88,12 +105,14 @@ struct TableDefinition {
   uint32_t schema_version = 1;
   std::vector<SchemaVersion> history;  // oldest first, the current one last
   TableOptions options;
+  std::optional<ViewDefinition> view;  // kView only
   std::string comment;
   std::string created_by;
   int64_t created_at_us = 0;
   int64_t updated_at_us = 0;
 
   std::string qualified_name() const { return namespace_id + "." + name; }
+  bool is_view() const { return type == TableType::kView; }
   // Rows belong to one user each (USER and STREAM tables).
   bool is_per_user() const { return type == TableType::kUser || type == TableType::kStream; }
   // By name in any letter case; nullptr where there is none.

@@ -16,6 +16,7 @@
 #include "platform/id_generator.h"
 #include "platform/random.h"
 #include "query/token_reader.h"
+#include "storage/lru_cache.h"
 #include "storage/storage.h"
 
 namespace kalamdb::query {
@@ -49,6 +50,9 @@ struct Services {
   platform::Random& random;
   platform::SnowflakeGenerator& ids;
   QueryLimits limits;
+  // The SELECTs of views, parsed, by view and version; bounded in bytes of SQL text.
+  std::shared_ptr<storage::LruCache<duck::Statement>> view_statements =
+      std::make_shared<storage::LruCache<duck::Statement>>(4 << 20);
 };
 
 // One statement's surroundings.

@@ -16,7 +16,7 @@ Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
   const std::string namespace_id = parameters.value("namespace", "");
   const std::string name = parameters.value("table", "");
   KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_id, name));
-  if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
+  if (table == nullptr || table->is_view()) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
   KALAM_TRY(const auto flushed, services.storage.flush(table));
   return nlohmann::json{
       {"message", "Flushed " + namespace_id + ":" + name + " successfully (" + std::to_string(flushed.rows) +

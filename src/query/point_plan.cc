@@ -10,9 +10,10 @@ using model::TypeTag;
 
 namespace {
 
-// nullptr also when it cannot be read, which the long way then tells.
+// nullptr also for a view, and when it cannot be read, which the long way then tells.
 model::TablePtr find_table(const Services& services, const duck::TableName& name, const std::string& namespace_id) {
-  return services.catalog.find_table(name.schema.empty() ? namespace_id : name.schema, name.name).value_or(nullptr);
+  auto table = services.catalog.find_table(name.schema.empty() ? namespace_id : name.schema, name.name);
+  return table && *table != nullptr && !(*table)->is_view() ? *std::move(table) : nullptr;
 }
 
 // The operands of the key columns if `where` is an equality for each of them and nothing else.

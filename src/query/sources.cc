@@ -2,6 +2,7 @@
 
 #include "auth/permissions.h"
 #include "query/system_tables.h"
+#include "query/views.h"
 
 namespace kalamdb::query {
 
@@ -22,6 +23,11 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
   }
   KALAM_TRY(model::TablePtr table, services.catalog.find_table(namespace_id, name.name));
   if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
+  if (table->is_view()) {
+    return fail(ErrorCode::kInvalidOperation, "View " + table->qualified_name() + " cannot be " +
+                                                  (access == Access::kRead ? "subscribed to" : "written to") +
+                                                  "; name a table beneath it");
+  }
   KALAM_CHECK(check_access(*table, context.caller, access));
   return table;
 }
@@ -31,14 +37,18 @@ const hot::SnapshotPtr& StatementSources::snapshot() {
   return snapshot_;
 }
 
-Result<duck::TableSource> StatementSources::open(const duck::TableName& name) {
-  const std::string& namespace_id = name.schema.empty() ? context_.namespace_id : name.schema;
+Result<duck::TableSource> StatementSources::open_in(const std::string& default_namespace, const duck::TableName& name,
+                                                    std::shared_ptr<const ViewTables> view) {
+  const std::string& namespace_id = name.schema.empty() ? default_namespace : name.schema;
   if (is_system_namespace(namespace_id)) {
     KALAM_TRY(auto source, open_system_table(services_, context_.caller, namespace_id, name.name));
     if (!source) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
     return *std::move(source);
   }
-  KALAM_TRY(const model::TablePtr table, resolve_table(services_, context_, name, Access::kRead));
+  KALAM_TRY(const model::TablePtr table, services_.catalog.find_table(namespace_id, name.name));
+  if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
+  if (table->is_view()) return open_view(services_, context_, *this, table, std::move(view));
+  KALAM_CHECK(check_access(*table, context_.caller, Access::kRead));
   duck::TableSource source;
   KALAM_TRY(source.scan, services_.storage.scan(table, scope_of(*table, context_.caller), snapshot()));
   return source;

@@ -10,6 +10,8 @@
 
 namespace kalamdb::query {
 
+class ViewTables;
+
 // Not thread-safe; one statement's.
 class StatementSources : public duck::SourceResolver {
  public:
@@ -17,7 +19,10 @@ class StatementSources : public duck::SourceResolver {
   StatementSources(const Services& services, const StatementContext& context)
       : services_(services), context_(context) {}
 
-  Result<duck::TableSource> open(const duck::TableName& name) override;
+  Result<duck::TableSource> open(const duck::TableName& name) override { return open_in(context_.namespace_id, name); }
+  // The same for a view, which has a namespace of its own for unqualified names.
+  Result<duck::TableSource> open_in(const std::string& default_namespace, const duck::TableName& name,
+                                    std::shared_ptr<const ViewTables> view = nullptr);
   // The snapshot that this statement reads; taken at the first call.
   const hot::SnapshotPtr& snapshot();
 
@@ -27,8 +32,8 @@ class StatementSources : public duck::SourceResolver {
   hot::SnapshotPtr snapshot_;
 };
 
-// A user table for reading or writing by `caller`. Errors: kTableNotFound, kPermissionDenied; kInvalidOperation for a
-// SHARED table under EXECUTE AS USER.
+// A user table, no view, for reading or writing by `caller`. Errors: kTableNotFound, kPermissionDenied;
+// kInvalidOperation for a view and for a SHARED table under EXECUTE AS USER.
 enum class Access : uint8_t { kRead, kWrite };
 Result<model::TablePtr> resolve_table(const Services& services, const StatementContext& context,
                                       const duck::TableName& name, Access access);

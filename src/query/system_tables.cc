@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "auth/permissions.h"
 #include "base/assert.h"
+#include "query/views.h"
 
 namespace kalamdb::query {
 
@@ -28,7 +28,8 @@ struct Input {
   const Caller& caller;
   catalog::CatalogStatePtr catalog;
   // Loaded by tables().
-  mutable std::optional<Result<std::vector<model::TablePtr>>> loaded;
+  mutable std::optional<Result<std::vector<model::TablePtr>>> loaded = {};
+  mutable UsableTables usable{services.catalog, caller.role};
 
   // All tables, usable or not; none when they cannot be read, which check() then tells.
   std::span<const model::TablePtr> tables() const {
@@ -39,7 +40,7 @@ struct Input {
     if (loaded && !*loaded) return fail(loaded->error());
     return {};
   }
-  bool may_use(const model::TableDefinition& table) const { return auth::check_read(table, caller.role).has_value(); }
+  bool may_use(const model::TableDefinition& table) const { return usable.contains(table); }
 };
 
 Value text_or_null(const std::string& text) { return text.empty() ? Value() : Value(text); }
@@ -48,7 +49,7 @@ Value time_or_null(int64_t time_us) { return time_us == 0 ? Value() : Value(time
 std::vector<Row> namespace_rows(const Input& input) {
   std::map<std::string_view, int64_t> counts;
   for (const auto& table : input.tables()) {
-    if (input.may_use(*table)) ++counts[table->namespace_id];
+    if (!table->is_view() && input.may_use(*table)) ++counts[table->namespace_id];
   }
   std::vector<Row> rows;
   for (const auto& [name, definition] : input.catalog->namespaces) {
@@ -59,6 +60,10 @@ std::vector<Row> namespace_rows(const Input& input) {
 
 std::string options_json(const model::TableDefinition& table) {
   nlohmann::json json{{"table_type", upper_name(table.type)}};
+  if (table.is_view()) {
+    json["created_by"] = table.created_by;
+    return json.dump();
+  }
   const auto& options = table.options;
   if (table.type == model::TableType::kStream) json["ttl_seconds"] = options.ttl_seconds;
   if (table.type == model::TableType::kShared) json["access_level"] = lower_name(options.access_level);
@@ -73,7 +78,7 @@ std::string options_json(const model::TableDefinition& table) {
 }
 
 Value storage_id(const model::TableDefinition& table) {
-  return table.type == model::TableType::kStream ? Value() : Value(table.options.storage_id);
+  return table.type == model::TableType::kStream || table.is_view() ? Value() : Value(table.options.storage_id);
 }
 
 std::vector<Row> table_rows(const Input& input) {
@@ -326,7 +331,8 @@ std::vector<model::TablePtr> visible_tables(const Input& input) {
 std::vector<Row> information_tables(const Input& input) {
   std::vector<Row> rows;
   for (const auto& table : visible_tables(input)) {
-    rows.push_back({kCatalogName, table->namespace_id, table->name, std::string("BASE TABLE")});
+    rows.push_back(
+        {kCatalogName, table->namespace_id, table->name, std::string(table->is_view() ? "VIEW" : "BASE TABLE")});
   }
   return rows;
 }
@@ -371,6 +377,11 @@ model::Value default_text(const model::ColumnDefinition& column) {
   const bool number = model::is_integer(column.type.tag) || column.type.tag == TypeTag::kDecimal ||
                       column.type.tag == TypeTag::kFloat || column.type.tag == TypeTag::kDouble;
   return number ? text : "'" + text + "'";
+}
+
+bool may_read_system_table(std::string_view namespace_id, std::string_view name, catalog::Role role) {
+  const SystemTable* table = find_system_table(namespace_id, name);
+  return table != nullptr && (table->every_role || is_admin(role));
 }
 
 bool is_system_namespace(std::string_view namespace_id) {

@@ -19,6 +19,9 @@ Result<StatementResult> select_system_table(const Services& services, const Call
 // A column's default as DESCRIBE and information_schema show it: `SNOWFLAKE_ID()`, `'x'`, `42`, `NULL`; NULL for none.
 model::Value default_text(const model::ColumnDefinition& column);
 
+// Whether the role may read it; false where there is no such table.
+bool may_read_system_table(std::string_view namespace_id, std::string_view name, catalog::Role role);
+
 // True for `system` and `information_schema`.
 bool is_system_namespace(std::string_view namespace_id);
 

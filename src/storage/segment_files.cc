@@ -89,8 +89,9 @@ Result<> SegmentFiles::remove_directory(TableId table) {
   if (!directory) return {};
   KALAM_CHECK(files_.remove_tree(absolute(*directory)));
   const std::lock_guard lock(mutex_);
+  // It keeps its owner until the server ends: what the engine has cached of a file's name must not be read as
+  // another's.
   directories_.erase(table);
-  owners_.erase(*directory);
   return {};
 }
 

@@ -32,7 +32,7 @@ class SegmentFiles {
   std::string table_directory(const model::TableDefinition& table);
   // The directory of one scope's segments, within the table's.
   std::string scope_directory(const model::TableDefinition& table, const UserId& user);
-  // The directory, if a record or a flush has settled it. Removing it forgets it.
+  // The directory, if a record or a flush has settled it. Once removed, no other table gets it while the server runs.
   std::optional<std::string> known_directory(TableId table) const;
   Result<> remove_directory(TableId table);
 

@@ -243,6 +243,13 @@ TEST_F(StorageTest, ADroppedTablesFilesGoWhenNobodyReadsThem) {
   EXPECT_EQ(stored_files(), (std::vector<std::string>{"app/notes-9/batch-0.parquet", "app/notes-9/manifest.json"}));
   EXPECT_EQ(*database_->remove_segments(shared_), 0u);
   EXPECT_EQ(*scan(next, nobody_), filled(1, 3));
+  // Nor does one that comes when the files are gone: names of files are not used again, since readers cache by name.
+  const auto third = test_table(10, model::TableType::kShared, "notes");
+  create(third);
+  fill(third, nobody_, 1, 2);
+  ASSERT_TRUE(flush(third));
+  EXPECT_EQ((*database_->scan(third, nobody_, nullptr))->segments()[0].path,
+            directory_ + "/storage/app/notes-10/batch-0.parquet");
   open();
   EXPECT_EQ(*scan(next, nobody_), filled(1, 3));
 }

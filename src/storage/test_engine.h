@@ -84,6 +84,10 @@ class TestEngine final : public duck::Engine {
                                                    const duck::QueryContext&) override {
     return no_sql();
   }
+  Result<std::vector<duck::ResultColumn>> describe(const duck::Statement&, duck::SourceResolver&,
+                                                   const duck::QueryContext&) override {
+    return no_sql();
+  }
   Result<std::unique_ptr<duck::QueryResult>> insert_rows(const duck::Statement&, const std::vector<std::string>&,
                                                          duck::SourceResolver&, const duck::QueryContext&) override {
     return no_sql();

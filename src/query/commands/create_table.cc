@@ -55,7 +55,7 @@ class CreateTable : public Command {
                      ast_.name.name + " created successfully";
     if (ast_.if_not_exists) {
       KALAM_TRY(const auto existing, services.catalog.find_table(namespace_id, ast_.name.name));
-      if (existing != nullptr) return result;
+      if (existing != nullptr && !existing->is_view()) return result;
     }
     model::TableDefinition draft;
     draft.namespace_id = namespace_id;
@@ -69,6 +69,7 @@ class CreateTable : public Command {
     draft.comment = ast_.comment;
     draft.created_by = caller.user.value;
     KALAM_CHECK(services.catalog.create_table(std::move(draft)));
+    rebind_views(services);
     return result;
   }
 

@@ -2,6 +2,7 @@
 #include "query/commands.h"
 #include "query/sources.h"
 #include "query/system_tables.h"
+#include "query/views.h"
 
 namespace kalamdb::query {
 
@@ -58,7 +59,14 @@ class DescribeTable : public Command {
       if (!source) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name_.name);
       table = source->computed->table;
     } else {
-      KALAM_TRY(table, resolve_table(services, context, {namespace_id, name_.name}, Access::kRead));
+      KALAM_TRY(table, services.catalog.find_table(namespace_id, name_.name));
+      if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name_.name);
+      if (table->is_view()) {
+        UsableTables usable(services.catalog, context.caller.role);
+        if (!usable.contains(*table)) return fail(view_denied(*table, context.caller.role));
+      } else {
+        KALAM_CHECK(check_access(*table, context.caller, Access::kRead));
+      }
     }
     return history_ ? describe_history(*table) : describe(*table);
   }

@@ -27,11 +27,13 @@ class DropNamespace : public Command {
       if (!tables.empty()) {
         return fail(ErrorCode::kInvalidOperation, "Namespace '" + name_ + "' still has " +
                                                       std::to_string(tables.size()) +
-                                                      " table(s); drop them first or leave RESTRICT out");
+                                                      " table(s) and view(s); drop them first or leave RESTRICT out");
       }
     }
     KALAM_TRY(const auto dropped, services.catalog.drop_namespace(name_));
-    for (const auto& table : dropped) KALAM_CHECK(start_cleanup(services, *table));
+    for (const auto& table : dropped) {
+      if (!table->is_view()) KALAM_CHECK(start_cleanup(services, *table));
+    }
     result.message = "Namespace '" + name_ + "' dropped successfully";
     return result;
   }

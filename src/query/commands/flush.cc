@@ -20,6 +20,9 @@ class FlushTable : public Command {
     const std::string qualified = namespace_of(name_, context) + "." + name_.name;
     KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_of(name_, context), name_.name));
     if (table == nullptr) return fail(ErrorCode::kNotFound, "Table " + qualified + " not found");
+    if (table->is_view()) {
+      return fail(ErrorCode::kInvalidOperation, qualified + " is a view, which has no rows of its own to flush");
+    }
     if (table->type == model::TableType::kStream) {
       return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
     }
