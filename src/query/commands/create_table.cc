@@ -4,6 +4,7 @@
 #include "auth/permissions.h"
 #include "query/commands.h"
 #include "query/system_tables.h"
+#include "query/views.h"
 
 namespace kalamdb::query {
 
