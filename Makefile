@@ -42,6 +42,7 @@ SECONDS ?= 60
 fuzz:
 	@scripts/setup check
 	@$(MAKE) --no-print-directory build PRESET=fuzz TARGET="sql_fuzz json_fuzz ws_fuzz"
+	@fuzz/sql_corpus build/fuzz/corpus/sql_fuzz
 	@for target in sql_fuzz json_fuzz ws_fuzz; do \
 	  mkdir -p build/fuzz/corpus/$$target; \
 	  build/fuzz/fuzz/$$target -max_total_time=$(SECONDS) -print_final_stats=1 build/fuzz/corpus/$$target || exit 1; \

@@ -72,10 +72,12 @@ def microseconds(text):
     return whole * 1_000_000 + int((fraction or "").ljust(6, "0"))
 
 
-def from_plain(cell, kind):
+def from_plain(cell, plain_type, kind):
     """A cell of DuckDB's answer, `kind` being the wire type of its column."""
     if cell is None:
         return None
+    if plain_type.endswith("[]"):  # A list, of numbers here, is answered as JSON.
+        return cell.replace(", ", ",").replace("NULL", "null")
     if kind == "Boolean":
         return cell == "true"
     if kind in INTEGERS:

@@ -131,7 +131,8 @@ class Expressions:
 
     def text(self, scope, depth):
         a, b = self.of(scope, "text", depth), self.of(scope, "text", depth)
-        other, _ = self.any(scope, 0)
+        # BYTES and EMBEDDING become text as KalamDB's clients know them, not as DuckDB has it.
+        other, _ = self.any(scope, 0, [family for family in FAMILIES if family not in ("bytes", "vector")])
         return self.pick(
             lambda: f"upper({a})", lambda: f"lower({a})", lambda: f"({a} || {b})", lambda: f"concat({a}, '-', {b})",
             lambda: f"substr({a}, 1, 2)", lambda: f"replace({a}, 'a', {b})", lambda: f"trim({a})",

@@ -74,7 +74,8 @@ class World:
         kinds = [field["data_type"] for field in result["schema"]]
         if len(kinds) != len(plain["types"]) or not all(map(compare.same_type, plain["types"], kinds)):
             raise Disagreement("different types", sql, plain["types"], kinds)
-        expected = [[compare.from_plain(cell, kind) for cell, kind in zip(row, kinds)] for row in plain["rows"]]
+        types = plain["types"]
+        expected = [list(map(compare.from_plain, row, types, kinds)) for row in plain["rows"]]
         actual = [[compare.from_wire(cell, kind) for cell, kind in zip(row, kinds)] for row in result["rows"]]
         if not compare.same_rows(kinds, expected, actual, ordered):
             raise Disagreement("different rows", sql, expected, actual)
