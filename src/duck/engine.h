@@ -148,7 +148,7 @@ class Engine {
                                                             const QueryContext& context) = 0;
 
   // Writes a segment: every column of `table` plus `_seq` and `_deleted`, in the order in which the cursor gives rows,
-  // field ids being the column ordinals. `metadata` goes into the file's key-value metadata. Not synced to disk.
+  // field ids being the slots of the columns. `metadata` goes into the file's key-value metadata. Not synced to disk.
   virtual Result<WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table,
                                                model::RowCursor& rows,
                                                const std::vector<std::pair<std::string, std::string>>& metadata) = 0;

@@ -237,7 +237,7 @@ TEST_F(EngineTest, SegmentsFollowTheSchema) {
     for (auto& column : table.columns)
       if (column.name == "name") column.name = "full_name";
     model::ColumnDefinition added{.name = "city", .ordinal = 6};
-    added.default_value = {.kind = model::ColumnDefault::Kind::kLiteral, .literal = std::string("Oslo")};
+    added.missing = std::string("Oslo");
     table.columns.push_back(added);
     table.columns.push_back({.name = "note", .ordinal = 7});
   });
@@ -247,6 +247,25 @@ TEST_F(EngineTest, SegmentsFollowTheSchema) {
   EXPECT_THAT(sql("SELECT id FROM people WHERE note IS NULL"), ElementsAre("1"));
   EXPECT_THAT(sql("SELECT id FROM people WHERE full_name = 'old'"), ElementsAre("1"));
   EXPECT_THAT(sql("SELECT age FROM people"), ElementsAre("error: Column 'age' does not exist"));
+}
+
+TEST_F(EngineTest, SegmentsOfAFormerTypeReadAsTheCurrentOne) {
+  auto& people = add_people(tables_);
+  flush(people, {person(1, "a", int64_t{30}, 10), person(2, "b", model::Null{}, 11), person(3, "c", int64_t{7}, 12)});
+  people.alter([](model::TableDefinition& table) {
+    auto& age = *std::find_if(table.columns.begin(), table.columns.end(), [](auto& c) { return c.name == "age"; });
+    age.former = {{age.slot(), age.type}};
+    age.own_slot = 9;
+    age.type = {model::TypeTag::kText};
+    model::ColumnDefinition ok{.name = "ok", .ordinal = 10, .type = {model::TypeTag::kBoolean}};
+    ok.missing = true;
+    table.columns.push_back(ok);
+  });
+  EXPECT_THAT(sql("SELECT id, age, ok FROM people ORDER BY id"), ElementsAre("1|30|true", "2|NULL|true", "3|7|true"));
+  EXPECT_THAT(sql("SELECT id FROM people WHERE age = '30'"), ElementsAre("1"));
+  EXPECT_THAT(sql("SELECT id FROM people WHERE age IS NULL AND ok"), ElementsAre("2"));
+  EXPECT_THAT(sql("SELECT count(*), count(age), max(age) FROM people"), ElementsAre("3|2|7"));
+  EXPECT_THAT(sql("SELECT id FROM people WHERE NOT ok"), ElementsAre());
 }
 
 TEST_F(EngineTest, HiddenColumnsCanBeNamedButAreNotInStar) {

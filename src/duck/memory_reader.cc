@@ -3,18 +3,15 @@
 #include "duck/pushed_filters.h"
 #include "duck/types.h"
 #include "duckdb/parser/expression/constant_expression.hpp"
-#include "duckdb/storage/table/column_segment.hpp"
 
 namespace kalamdb::duck {
 
 duckdb::MultiFileColumnDefinition scan_column(const model::ColumnDefinition& column) {
   const auto type = to_duck_type(column.type);
   duckdb::MultiFileColumnDefinition definition(column.name, type);
-  definition.identifier = duckdb::Value::INTEGER(static_cast<int32_t>(column.ordinal));
-  duckdb::Value value(type);
-  if (column.default_value.kind == model::ColumnDefault::Kind::kLiteral)
-    value = to_duck_value(model::view(column.default_value.literal), column.type);
-  definition.default_expression = duckdb::make_uniq<duckdb::ConstantExpression>(std::move(value));
+  definition.identifier = duckdb::Value::INTEGER(static_cast<int32_t>(column.slot()));
+  definition.default_expression =
+      duckdb::make_uniq<duckdb::ConstantExpression>(to_duck_value(model::view(column.missing), column.type));
   return definition;
 }
 
@@ -34,14 +31,11 @@ bool MemoryReader::TryInitializeScan(duckdb::ClientContext& context, duckdb::Glo
 void MemoryReader::prepare(duckdb::ClientContext& context) {
   for (size_t i = 0; i < column_ids.size(); ++i)
     chunk_columns_.push_back(&target_->table->columns[column_ids[duckdb::MultiFileLocalIndex(i)].GetId()]);
-  if (filters) {
-    for (const auto& [index, filter] : filters->filters)
-      filters_.push_back({filter.get(), index, duckdb::TableFilterState::Initialize(context, *filter)});
-  }
+  filters_ = prepare_filters(context, filters.get());
   if (target_->cursor) cursor_ = target_->cursor;
   if (!target_->source.scan) return;
   const ScanBounds bounds = scan_bounds(*target_->table, [&](const model::ColumnDefinition& column) {
-    for (const Filter& filter : filters_)
+    for (const ScanFilter& filter : filters_)
       if (chunk_columns_[filter.column] == &column) return filter.filter;
     return static_cast<const duckdb::TableFilter*>(nullptr);
   });
@@ -56,7 +50,7 @@ void MemoryReader::Scan(duckdb::ClientContext& context, duckdb::GlobalTableFunct
     const auto count = fill(context, chunk);
     chunk.SetCardinality(count);
     if (count == 0) break;
-    apply_filters(chunk);
+    apply_filters(filters_, chunk);
     if (chunk.size() > 0) return;
     if (context.interrupted) throw duckdb::InterruptException();
   }
@@ -112,22 +106,6 @@ duckdb::idx_t MemoryReader::fill_from_rows(duckdb::DataChunk& chunk) {
   }
   next_row_ += count;
   return count;
-}
-
-void MemoryReader::apply_filters(duckdb::DataChunk& chunk) {
-  if (filters_.empty()) return;
-  const auto count = chunk.size();
-  duckdb::SelectionVector selection(count);
-  for (duckdb::idx_t i = 0; i < count; ++i) selection.set_index(i, i);
-  duckdb::idx_t approved = count;
-  for (Filter& filter : filters_) {
-    if (approved == 0) break;
-    duckdb::Vector& vector = chunk.data[filter.column];
-    duckdb::UnifiedVectorFormat format;
-    vector.ToUnifiedFormat(count, format);
-    duckdb::ColumnSegment::FilterSelection(selection, vector, format, *filter.filter, *filter.state, count, approved);
-  }
-  if (approved != count) chunk.Slice(selection, approved);
 }
 
 }  // namespace kalamdb::duck

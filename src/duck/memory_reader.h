@@ -5,12 +5,12 @@
 #include <duckdb.hpp>
 
 #include "duck/query_state.h"
+#include "duck/scan_filters.h"
 #include "duckdb/common/multi_file/base_file_reader.hpp"
-#include "duckdb/planner/table_filter_state.hpp"
 
 namespace kalamdb::duck {
 
-// A stored column as DuckDB's file readers describe it: found by ordinal, absent ones read as their default.
+// A stored column as DuckDB's file readers describe it: found by its slot.
 duckdb::MultiFileColumnDefinition scan_column(const model::ColumnDefinition& column);
 
 class MemoryReader : public duckdb::BaseFileReader {
@@ -25,25 +25,18 @@ class MemoryReader : public duckdb::BaseFileReader {
   duckdb::string GetReaderType() const override { return "Hot"; }
 
  private:
-  struct Filter {
-    const duckdb::TableFilter* filter;
-    size_t column;  // in the chunk
-    duckdb::unique_ptr<duckdb::TableFilterState> state;
-  };
-
   void prepare(duckdb::ClientContext& context);
   duckdb::idx_t fill(duckdb::ClientContext& context, duckdb::DataChunk& chunk);
   duckdb::idx_t fill_from_cursor(duckdb::ClientContext& context, duckdb::DataChunk& chunk);
   duckdb::idx_t fill_from_rows(duckdb::DataChunk& chunk);
   void write_row(duckdb::ClientContext& context, duckdb::DataChunk& chunk, duckdb::idx_t row,
                  const model::RowRecord& record);
-  void apply_filters(duckdb::DataChunk& chunk);
 
   std::shared_ptr<const ScanTarget> target_;
   bool started_ = false;
   bool finished_ = false;
   std::vector<const model::ColumnDefinition*> chunk_columns_;
-  std::vector<Filter> filters_;
+  std::vector<ScanFilter> filters_;
   std::unique_ptr<model::RowCursor> owned_cursor_;
   model::RowCursor* cursor_ = nullptr;
   size_t next_row_ = 0;  // of computed rows

@@ -34,7 +34,7 @@ duckdb::unique_ptr<duckdb::SelectNode> select_columns(const model::TableDefiniti
 duckdb::Value field_ids(const model::TableDefinition& table) {
   duckdb::child_list_t<duckdb::Value> ids;
   for (const auto& column : table.columns)
-    ids.emplace_back(column.name, duckdb::Value::INTEGER(static_cast<int32_t>(column.ordinal)));
+    ids.emplace_back(column.name, duckdb::Value::INTEGER(static_cast<int32_t>(column.slot())));
   return duckdb::Value::STRUCT(std::move(ids));
 }
 

@@ -1,7 +1,9 @@
 #include "duck/table_scan.h"
 
 #include "duck/memory_reader.h"
+#include "duck/old_segment_reader.h"
 #include "duck/pushed_filters.h"
+#include "duck/row_counter.h"
 #include "duck/types.h"
 #include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
 #include "duckdb/common/multi_file/multi_file_reader.hpp"
@@ -57,28 +59,6 @@ class DeletionVector : public duckdb::DeleteFilter {
 
  private:
   std::shared_ptr<const PositionSet> deleted_;
-};
-
-// Stands for a segment of which nothing but the number of its rows is asked.
-class RowCounter : public duckdb::BaseFileReader {
- public:
-  RowCounter(duckdb::OpenFileInfo file, uint64_t rows) : BaseFileReader(std::move(file)), rows_(rows) {}
-
-  bool TryInitializeScan(duckdb::ClientContext&, duckdb::GlobalTableFunctionState&,
-                         duckdb::LocalTableFunctionState&) override {
-    return !std::exchange(started_, true);
-  }
-  void Scan(duckdb::ClientContext&, duckdb::GlobalTableFunctionState&, duckdb::LocalTableFunctionState&,
-            duckdb::DataChunk& chunk) override {
-    const auto count = std::min<uint64_t>(rows_, STANDARD_VECTOR_SIZE);
-    chunk.SetCardinality(count);
-    rows_ -= count;
-  }
-  duckdb::string GetReaderType() const override { return "Count"; }
-
- private:
-  bool started_ = false;
-  uint64_t rows_;
 };
 
 // The hot rows and the segments of one table. A file's extended info names its segment by index.
@@ -196,6 +176,10 @@ class TableFileReader : public duckdb::MultiFileReader {
       duckdb::ClientContext&, const duckdb::MultiFileOptions&, const duckdb::MultiFileReaderBindData&,
       const duckdb::MultiFileList&, const duckdb::vector<duckdb::MultiFileColumnDefinition>&,
       const duckdb::vector<duckdb::ColumnIndex>& column_ids) override {
+    asked_.clear();
+    for (const auto& id : column_ids) {
+      if (const auto* column = scan_column_definition(*target_, id.GetPrimaryIndex())) asked_.push_back(column);
+    }
     // Columns of filters are among them, so there are none either.
     count_only_ = std::all_of(column_ids.begin(), column_ids.end(), [](const duckdb::ColumnIndex& id) {
       return id.GetPrimaryIndex() == duckdb::COLUMN_IDENTIFIER_EMPTY;
@@ -216,6 +200,7 @@ class TableFileReader : public duckdb::MultiFileReader {
     auto reader = MultiFileReader::CreateReader(context, state, file, index, bind_data);
     if (segment->deleted && !segment->deleted->empty())
       reader->deletion_filter = duckdb::make_uniq<DeletionVector>(segment->deleted);
+    if (needs_conversion(*reader, asked_)) return duckdb::make_shared_ptr<OldSegmentReader>(std::move(reader), target_);
     return reader;
   }
 
@@ -253,7 +238,9 @@ class TableFileReader : public duckdb::MultiFileReader {
   }
 
   std::shared_ptr<const ScanTarget> target_;
-  bool count_only_ = false;                                // of the scan that runs; a reader belongs to one
+  // Of the scan that runs; a reader belongs to one.
+  bool count_only_ = false;
+  std::vector<const model::ColumnDefinition*> asked_;
   std::vector<duckdb::MultiFileColumnDefinition> hidden_;  // all columns; used for those that `*` leaves out
 };
 

@@ -2,7 +2,7 @@
 //
 // It is DuckDB's parquet_scan with a MultiFileReader of ours, as DuckDB's own lake formats do it (ducklake, iceberg,
 // delta): the list of files is a pseudo file with the hot rows and then the segments, columns are matched by field id
-// (the column's ordinal), and deletion vectors are DeleteFilters. For the other files of this folder only.
+// (the column's slot), and deletion vectors are DeleteFilters. For the other files of this folder only.
 #pragma once
 
 #include <duckdb.hpp>

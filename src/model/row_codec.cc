@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "model/convert.h"
 #include "model/stored_value.h"
 
 namespace kalamdb::model {
@@ -46,15 +47,15 @@ class RowHeader {
 
 }  // namespace
 
-void RowBuilder::set(uint32_t ordinal, const ValueView& value, const DataType& type) {
-  KALAM_ASSERT(ordinal >= 1 && ordinal <= slots_.size());
+void RowBuilder::set(uint32_t slot, const ValueView& value, const DataType& type) {
+  KALAM_ASSERT(slot >= 1 && slot <= slots_.size());
   if (model::is_null(value)) return;
-  Slot& slot = slots_[ordinal - 1];
-  KALAM_ASSERT(slot.is_null);
+  Slot& place = slots_[slot - 1];
+  KALAM_ASSERT(place.is_null);
   size_t size = stored_size(value, type);
   size_t begin = data_.size();
   KALAM_ASSERT(begin + size <= std::numeric_limits<uint32_t>::max());
-  slot = {false, static_cast<uint32_t>(begin), static_cast<uint32_t>(size)};
+  place = {false, static_cast<uint32_t>(begin), static_cast<uint32_t>(size)};
   data_.resize(begin + size);
   store_value(data_.data() + begin, value, type);
 }
@@ -72,17 +73,34 @@ std::string RowBuilder::finish() const {
   return row;
 }
 
+namespace {
+
+// A column whose type was changed lies behind columns that come after it.
+std::string encode_out_of_order(const TableDefinition& table, const Row& values, size_t slot_count) {
+  RowBuilder row(slot_count);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const ColumnDefinition& column = table.columns[i];
+    if (is_stored(column)) row.set(column.slot(), view(values[i]), column.type);
+  }
+  return row.finish();
+}
+
+}  // namespace
+
 std::string encode_row(const TableDefinition& table, const Row& values) {
   KALAM_ASSERT(values.size() == table.columns.size());
-  // Columns are in ordinal order, so the last stored one has the highest slot in use; later slots would only be NULL.
+  // Slots behind the last one in use would only be NULL.
   size_t slot_count = 0;
   size_t data_size = 0;
+  bool in_slot_order = true;
   for (size_t i = 0; i < values.size(); ++i) {
     const ColumnDefinition& column = table.columns[i];
     if (!is_stored(column)) continue;
-    slot_count = column.ordinal;
+    in_slot_order &= column.slot() > slot_count;
+    slot_count = std::max<size_t>(slot_count, column.slot());
     if (!is_null(values[i])) data_size += stored_size(view(values[i]), column.type);
   }
+  if (!in_slot_order) return encode_out_of_order(table, values, slot_count);
   RowHeader header(slot_count, data_size);
   std::string row(header.size() + data_size, '\0');
   header.begin(row.data());
@@ -93,7 +111,7 @@ std::string encode_row(const TableDefinition& table, const Row& values) {
     const ColumnDefinition& column = table.columns[i];
     if (!is_stored(column)) continue;
     // Slots of dropped and of system columns before this one.
-    for (; slot + 1 < column.ordinal; ++slot) header.end_slot(row.data(), slot, true, end - data);
+    for (; slot + 1 < column.slot(); ++slot) header.end_slot(row.data(), slot, true, end - data);
     bool null = is_null(values[i]);
     if (!null) end = store_value(end, view(values[i]), column.type);
     header.end_slot(row.data(), slot++, null, end - data);
@@ -134,16 +152,16 @@ Result<RowView> RowView::open(std::string_view bytes) {
 }
 
 // The value starts as NULL and is built in place in the result: copying it was most of the cost.
-Result<ValueView> RowView::get(uint32_t ordinal, const DataType& type) const {
+Result<ValueView> RowView::get(uint32_t slot, const DataType& type) const {
   Result<ValueView> value;
-  if (!has(ordinal)) return value;
-  size_t slot = ordinal - 1;
-  if (bytes_[kNullBits + slot / 8] >> slot % 8 & 1) return value;
-  size_t begin = slot == 0 ? 0 : end_offset(slot - 1);
-  std::string_view stored(bytes_.data() + data_ + begin, end_offset(slot) - begin);
+  if (!has(slot)) return value;
+  size_t index = slot - 1;
+  if (bytes_[kNullBits + index / 8] >> index % 8 & 1) return value;
+  size_t begin = index == 0 ? 0 : end_offset(index - 1);
+  std::string_view stored(bytes_.data() + data_ + begin, end_offset(index) - begin);
   if (type.tag == TypeTag::kEmbedding ? !load_embedding(stored, type, *value) : !load_value(stored, type, *value)) {
-    value = fail(ErrorCode::kCorruption, "A stored value of " + std::to_string(stored.size()) + " bytes in column " +
-                                             std::to_string(ordinal) + " is not one of type " + sql_name(type));
+    value = fail(ErrorCode::kCorruption, "A stored value of " + std::to_string(stored.size()) + " bytes in slot " +
+                                             std::to_string(slot) + " is not one of type " + sql_name(type));
   }
   return value;
 }
@@ -160,9 +178,20 @@ bool RowView::load_embedding(std::string_view stored, const DataType& type, Valu
 }
 
 Result<ValueView> RowView::get(const ColumnDefinition& column) const {
-  if (has(column.ordinal)) return get(column.ordinal, column.type);
-  if (column.default_value.kind == ColumnDefault::Kind::kLiteral) return view(column.default_value.literal);
-  return ValueView(Null{});
+  if (has(column.slot())) return get(column.slot(), column.type);
+  return get_former(column);
+}
+
+Result<ValueView> RowView::get_former(const ColumnDefinition& column) const {
+  for (size_t i = 0; i < column.former.size(); ++i) {
+    const FormerSlot& former = column.former[i];
+    if (!has(former.slot)) continue;
+    KALAM_TRY(const ValueView value, get(former.slot, former.type));
+    KALAM_TRY(Value converted, convert_former(value, column, i));
+    converted_.push_front(std::move(converted));
+    return view(converted_.front());
+  }
+  return view(column.missing);
 }
 
 }  // namespace kalamdb::model

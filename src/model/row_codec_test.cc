@@ -114,7 +114,7 @@ TEST(RowCodecTest, RowsOfOlderSchemasReadAsTheCurrentOne) {
   EXPECT_TRUE(same(*row->get(old.columns[0]), int64_t{7}));
   EXPECT_FALSE(row->has(4));
   EXPECT_TRUE(is_null(*row->get(added)));
-  added.default_value = {ColumnDefault::Kind::kLiteral, Value(int64_t{42}), ""};
+  added.missing = int64_t{42};
   EXPECT_TRUE(same(*row->get(added), int64_t{42}));
 
   // A row of the new schema skips the slots of both.
@@ -216,6 +216,27 @@ TEST(RowCodecDeathTest, AValueThatWasNotCoercedIsABug) {
   RowBuilder builder(1);
   EXPECT_DEATH(builder.set(1, std::string_view("7"), {TypeTag::kInt}), "bug");
   EXPECT_DEATH(builder.set(2, int64_t{7}, {TypeTag::kInt}), "bug");
+}
+
+TEST(RowCodecTest, AChangedTypeReadsOldRowsConverted) {
+  TableDefinition before;
+  before.columns = {column("a", 1, TypeTag::kInt), column("b", 2, TypeTag::kText)};
+  TableDefinition after = before;
+  after.columns[0].former = {{1, {TypeTag::kInt}}};
+  after.columns[0].own_slot = 3;
+  after.columns[0].type = {TypeTag::kText};
+  const std::string old_row = encode_row(before, {Value(int64_t{42}), Value(std::string("x"))});
+  const std::string new_row = encode_row(after, {Value(std::string("43")), Value(std::string("y"))});
+  auto old_view = RowView::open(old_row);
+  auto new_view = RowView::open(new_row);
+  ASSERT_TRUE(old_view && new_view);
+  EXPECT_EQ(std::get<std::string_view>(*old_view->get(after.columns[0])), "42");
+  EXPECT_EQ(std::get<std::string_view>(*old_view->get(after.columns[1])), "x");
+  EXPECT_EQ(std::get<std::string_view>(*new_view->get(after.columns[0])), "43");
+  EXPECT_EQ(std::get<std::string_view>(*new_view->get(after.columns[1])), "y");
+  // A value that does not convert is one that ALTER TABLE has not seen.
+  after.columns[0].type = {TypeTag::kUuid};
+  EXPECT_EQ(old_view->get(after.columns[0]).error().code, ErrorCode::kConflict);
 }
 
 }  // namespace

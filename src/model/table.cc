@@ -64,11 +64,22 @@ DataType type_from(const Json& json) {
 }
 
 // A literal is stored as its canonical text, which coerce() reads back without loss.
+Json literal_to_json(const Value& value, const DataType& type) {
+  return is_null(value) ? Json(nullptr) : Json(to_text(view(value), type));
+}
+
+Value literal_from(const Json& json, const DataType& type) {
+  if (json.is_null()) return {};
+  auto literal = coerce(std::string_view(json.get_ref<const std::string&>()), type);
+  if (!literal) throw MalformedDefinition(literal.error().message);
+  return *std::move(literal);
+}
+
 Json to_json(const ColumnDefault& value, const DataType& type) {
   Json json = {{"kind", kDefaultKinds[static_cast<size_t>(value.kind)]}};
   if (value.kind == ColumnDefault::Kind::kFunction) json["function"] = value.function;
   if (value.kind == ColumnDefault::Kind::kLiteral) {
-    json["literal"] = is_null(value.literal) ? Json(nullptr) : Json(to_text(view(value.literal), type));
+    json["literal"] = literal_to_json(value.literal, type);
   }
   return json;
 }
@@ -80,16 +91,13 @@ ColumnDefault default_from(const Json& json, const DataType& type) {
   ColumnDefault value;
   value.kind = static_cast<ColumnDefault::Kind>(kind - kDefaultKinds.begin());
   if (value.kind == ColumnDefault::Kind::kFunction) json.at("function").get_to(value.function);
-  if (value.kind == ColumnDefault::Kind::kLiteral && !json.at("literal").is_null()) {
-    auto literal = coerce(std::string_view(json.at("literal").get_ref<const std::string&>()), type);
-    if (!literal) throw MalformedDefinition(literal.error().message);
-    value.literal = *std::move(literal);
-  }
+  if (value.kind == ColumnDefault::Kind::kLiteral) value.literal = literal_from(json.at("literal"), type);
   return value;
 }
 
+// Members that only ALTER TABLE fills are left out where they say nothing, as in records from before there was one.
 Json to_json(const ColumnDefinition& column) {
-  return {
+  Json json = {
       {"name", column.name},
       {"ordinal", column.ordinal},
       {"type", to_json(column.type)},
@@ -99,6 +107,12 @@ Json to_json(const ColumnDefinition& column) {
       {"default", to_json(column.default_value, column.type)},
       {"comment", column.comment},
   };
+  if (column.own_slot != 0) json["slot"] = column.own_slot;
+  for (const FormerSlot& former : column.former) {
+    json["former"].push_back({{"slot", former.slot}, {"type", to_json(former.type)}});
+  }
+  if (!is_null(column.missing)) json["missing"] = literal_to_json(column.missing, column.type);
+  return json;
 }
 
 ColumnDefinition column_from(const Json& json) {
@@ -111,6 +125,11 @@ ColumnDefinition column_from(const Json& json) {
   json.at("partition_key").get_to(column.partition_key);
   column.default_value = default_from(json.at("default"), column.type);
   json.at("comment").get_to(column.comment);
+  column.own_slot = json.value("slot", 0U);
+  for (const Json& former : json.value("former", Json::array())) {
+    column.former.push_back({former.at("slot").get<uint32_t>(), type_from(former.at("type"))});
+  }
+  if (auto missing = json.find("missing"); missing != json.end()) column.missing = literal_from(*missing, column.type);
   return column;
 }
 
@@ -125,6 +144,23 @@ std::vector<ColumnDefinition> columns_from(const Json& json) {
   columns.reserve(json.size());
   for (const Json& column : json) columns.push_back(column_from(column));
   return columns;
+}
+
+std::vector<CheckConstraint> checks_from(const Json& json) {
+  std::vector<CheckConstraint> checks;
+  for (const Json& check : json) {
+    checks.push_back({check.at("name").get<std::string>(), check.at("expression").get<std::string>(),
+                      check.at("ordinals").get<std::vector<uint32_t>>()});
+  }
+  return checks;
+}
+
+Json to_json(const std::vector<CheckConstraint>& checks) {
+  Json json = Json::array();
+  for (const CheckConstraint& check : checks) {
+    json.push_back({{"name", check.name}, {"expression", check.expression}, {"ordinals", check.ordinals}});
+  }
+  return json;
 }
 
 Json to_json(const TableOptions& options) {
@@ -211,6 +247,7 @@ TableDefinition table_from(const Json& json) {
   table.columns = columns_from(json.at("columns"));
   json.at("schema_version").get_to(table.schema_version);
   for (const Json& version : json.at("history")) table.history.push_back(version_from(version));
+  table.checks = checks_from(json.value("checks", Json::array()));
   table.options = options_from(json.at("options"));
   if (table.is_view()) {
     table.view = view_from(json.at("view"));
@@ -272,6 +309,16 @@ uint32_t TableDefinition::max_ordinal() const {
   return highest;
 }
 
+uint32_t TableDefinition::max_slot() const {
+  uint32_t highest = 0;
+  const auto look_at = [&](const std::vector<ColumnDefinition>& some) {
+    for (const ColumnDefinition& column : some) highest = std::max(highest, column.slot());
+  };
+  look_at(columns);
+  for (const SchemaVersion& version : history) look_at(version.columns);
+  return highest;
+}
+
 std::string encode(const TableDefinition& table) {
   Json history = Json::array();
   for (const SchemaVersion& version : table.history) history.push_back(to_json(version));
@@ -283,6 +330,7 @@ std::string encode(const TableDefinition& table) {
       {"columns", to_json(table.columns)},
       {"schema_version", table.schema_version},
       {"history", std::move(history)},
+      {"checks", to_json(table.checks)},
       {"options", to_json(table.options)},
       {"comment", table.comment},
       {"created_by", table.created_by},

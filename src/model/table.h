@@ -34,17 +34,31 @@ struct ColumnDefault {
   bool operator==(const ColumnDefault&) const = default;
 };
 
+// Where a column's values lay, and as what, before its type was changed.
+struct FormerSlot {
+  uint32_t slot = 0;
+  DataType type;
+
+  bool operator==(const FormerSlot&) const = default;
+};
+
 struct ColumnDefinition {
   std::string name;
-  uint32_t ordinal = 0;  // from 1, never reused or renumbered; also the slot of the column in stored rows
+  uint32_t ordinal = 0;  // from 1, never reused or renumbered
   DataType type;
   bool nullable = true;
   uint32_t primary_key_position = 0;  // from 1 within the key; 0 for other columns
   bool partition_key = false;
   ColumnDefault default_value;
   std::string comment;
+  // Where its values lie in stored rows, and its field id in segments; 0: the ordinal. Slots are given in ascending
+  // order and never again, so that a row tells by its slots which schema wrote it.
+  uint32_t own_slot = 0;
+  std::vector<FormerSlot> former;  // newest first: what rows written before a change of its type hold
+  Value missing;                   // what rows written before it was added read as
 
   bool is_primary_key() const { return primary_key_position > 0; }
+  uint32_t slot() const { return own_slot == 0 ? ordinal : own_slot; }
   bool is_system() const { return !name.empty() && name[0] == '_'; }
   bool operator==(const ColumnDefinition&) const = default;
 };
@@ -68,6 +82,14 @@ struct TableOptions {
   // Further options of 90-settled that are kept and shown (names in lower case).
   std::map<std::string, std::string> extra;
   bool operator==(const TableOptions&) const = default;
+};
+
+// A CHECK: every row must make it true or NULL.
+struct CheckConstraint {
+  std::string name;                // in lower case, unique within the table
+  std::string expression;          // as written, over the table's columns
+  std::vector<uint32_t> ordinals;  // of the columns that it names
+  bool operator==(const CheckConstraint&) const = default;
 };
 
 struct SchemaVersion {
@@ -104,6 +126,7 @@ struct TableDefinition {
   std::vector<ColumnDefinition> columns;  // in ordinal order, system columns included
   uint32_t schema_version = 1;
   std::vector<SchemaVersion> history;  // oldest first, the current one last
+  std::vector<CheckConstraint> checks;
   TableOptions options;
   std::optional<ViewDefinition> view;  // kView only
   std::string comment;
@@ -119,8 +142,9 @@ struct TableDefinition {
   const ColumnDefinition* find_column(std::string_view column_name) const;
   // Columns of the primary key in key order. A table without one has the hidden column `_key` (BIGINT).
   std::vector<const ColumnDefinition*> primary_key() const;
-  // The highest ordinal ever given in this table.
+  // The highest ordinal and the highest slot ever given in this table.
   uint32_t max_ordinal() const;
+  uint32_t max_slot() const;
 };
 using TablePtr = std::shared_ptr<const TableDefinition>;
 

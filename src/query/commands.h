@@ -21,6 +21,8 @@ ParsedCommand parse_create_table_command(TokenReader& reader);
 ParsedCommand parse_drop_table(TokenReader& reader);
 ParsedCommand parse_create_view(TokenReader& reader);
 ParsedCommand parse_drop_view(TokenReader& reader);
+ParsedCommand parse_alter_table(TokenReader& reader);
+ParsedCommand parse_rename_table(TokenReader& reader);
 ParsedCommand parse_create_user(TokenReader& reader);
 ParsedCommand parse_alter_user(TokenReader& reader);
 ParsedCommand parse_drop_user(TokenReader& reader);

@@ -4,143 +4,14 @@
 #include <array>
 
 #include "model/names.h"
+#include "query/column_parser.h"
 
 namespace kalamdb::query {
 
-using model::ColumnDefault;
 using model::ColumnDefinition;
 using model::TableType;
 
 namespace {
-
-Result<> read_type_arguments(TokenReader& reader, std::optional<int64_t>& first, std::optional<int64_t>& second) {
-  if (!reader.accept("(")) return {};
-  KALAM_TRY(first, reader.integer("a number"));
-  if (reader.accept(",")) {
-    KALAM_TRY(second, reader.integer("a number"));
-  }
-  return reader.expect(")");
-}
-
-// A column's type; SERIAL and its kin also set the default and NOT NULL.
-Result<> read_type(TokenReader& reader, ColumnDefinition& column) {
-  KALAM_TRY(const Name first_word, reader.name("a type for column '" + column.name + "'"));
-  std::string type_name = first_word.text;
-  if (equal_ignoring_case(type_name, "double") && reader.accept("precision")) type_name = "DOUBLE PRECISION";
-  if (equal_ignoring_case(type_name, "character") && reader.accept("varying")) type_name = "CHARACTER VARYING";
-  std::optional<int64_t> first;
-  std::optional<int64_t> second;
-  KALAM_CHECK(read_type_arguments(reader, first, second));
-  if (equal_ignoring_case(type_name, "timestamp")) {
-    if (reader.accept({"with", "time", "zone"})) type_name = "DATETIME";
-    (void)reader.accept({"without", "time", "zone"});
-  }
-  if (reader.peek({"unsigned"})) {
-    return fail(ErrorCode::kInvalidSql, "Column '" + column.name + "': UNSIGNED types are not supported");
-  }
-  if (model::is_serial_type(type_name)) {
-    column.type = model::DataType{model::TypeTag::kBigInt};
-    column.nullable = false;
-    column.default_value.kind = ColumnDefault::Kind::kFunction;
-    column.default_value.function = "SNOWFLAKE_ID";
-    return {};
-  }
-  auto type = model::parse_type(type_name, first, second);
-  if (!type) return fail(type.error().code, "Column '" + column.name + "': " + type.error().message);
-  column.type = *type;
-  return {};
-}
-
-constexpr std::array<std::string_view, 5> kDefaultFunctions{"NOW", "SNOWFLAKE_ID", "UUID_V7", "ULID", "CURRENT_USER"};
-
-Result<ColumnDefault> read_default_function(TokenReader& reader, const ColumnDefinition& column) {
-  KALAM_TRY(const Name word, reader.name("a default value"));
-  std::string function = word.text;
-  std::ranges::transform(function, function.begin(), [](unsigned char c) { return std::toupper(c); });
-  if (function == "CURRENT_TIMESTAMP") function = "NOW";
-  if (reader.accept("(")) KALAM_CHECK(reader.expect(")"));
-  if (std::ranges::find(kDefaultFunctions, function) == kDefaultFunctions.end()) {
-    return fail(ErrorCode::kInvalidSql, "Column '" + column.name + "': the function '" + word.text +
-                                            "' is not supported in DEFAULT; use a literal, NOW(), SNOWFLAKE_ID(), "
-                                            "UUID_V7(), ULID() or CURRENT_USER()");
-  }
-  ColumnDefault value;
-  value.kind = ColumnDefault::Kind::kFunction;
-  value.function = std::move(function);
-  return value;
-}
-
-Result<ColumnDefault> read_default(TokenReader& reader, const ColumnDefinition& column) {
-  ColumnDefault value;
-  value.kind = ColumnDefault::Kind::kLiteral;
-  model::Value literal;
-  if (reader.accept("null")) return value;
-  if (reader.accept("true")) {
-    literal = true;
-  } else if (reader.accept("false")) {
-    literal = false;
-  } else {
-    std::string sign;
-    if (reader.accept("-")) sign = "-";
-    if (reader.at_end()) return fail(reader.unexpected("a default value"));
-    if (reader.token().kind == duck::TokenKind::kNumber) {
-      literal = sign + std::string(reader.token_text());
-      reader.skip();
-    } else if (sign.empty() && reader.token().kind == duck::TokenKind::kString) {
-      KALAM_TRY(literal, reader.string("a default value"));
-    } else if (sign.empty()) {
-      return read_default_function(reader, column);
-    } else {
-      return fail(reader.unexpected("a number"));
-    }
-  }
-  auto coerced = model::coerce(model::view(literal), column.type);
-  if (!coerced) {
-    return fail(ErrorCode::kInvalidSql, "DEFAULT of column '" + column.name + "': " + coerced.error().message);
-  }
-  value.literal = *std::move(coerced);
-  return value;
-}
-
-std::unexpected<Error> not_enforced(std::string_view what) {
-  return fail(ErrorCode::kNotImplemented, std::string(what) + " constraints are not supported yet; leave them out");
-}
-
-// One constraint of a column; false when none comes next.
-Result<bool> read_constraint(TokenReader& reader, ColumnDefinition& column, uint32_t& key_columns) {
-  if (reader.accept({"not", "null"})) {
-    column.nullable = false;
-  } else if (reader.accept("null")) {
-    column.nullable = true;
-  } else if (reader.accept({"primary", "key"})) {
-    if (key_columns > 0)
-      return fail(ErrorCode::kInvalidSql, "A table has one PRIMARY KEY; list its columns in one clause");
-    column.primary_key_position = ++key_columns;
-  } else if (reader.accept("default")) {
-    KALAM_TRY(column.default_value, read_default(reader, column));
-  } else if (reader.accept("auto_increment") || reader.accept({"auto", "increment"}) ||
-             reader.accept({"generated", "always", "as", "identity"}) ||
-             reader.accept({"generated", "by", "default", "as", "identity"})) {
-    if (!model::is_integer(column.type.tag)) {
-      return fail(ErrorCode::kInvalidSql, "Column '" + column.name + "': AUTO_INCREMENT needs an integer type");
-    }
-    column.type = model::DataType{model::TypeTag::kBigInt};
-    column.nullable = false;
-    column.default_value.kind = ColumnDefault::Kind::kFunction;
-    column.default_value.function = "SNOWFLAKE_ID";
-  } else if (reader.accept("comment")) {
-    KALAM_TRY(column.comment, reader.string("a comment in quotes"));
-  } else if (reader.peek({"unique"})) {
-    return not_enforced("UNIQUE");
-  } else if (reader.peek({"check"})) {
-    return not_enforced("CHECK");
-  } else if (reader.peek({"references"})) {
-    return not_enforced("FOREIGN KEY");
-  } else {
-    return false;
-  }
-  return true;
-}
 
 Result<std::vector<std::string>> read_column_list(TokenReader& reader) {
   std::vector<std::string> names;
@@ -173,19 +44,6 @@ Result<bool> read_table_constraint(TokenReader& reader, std::vector<std::string>
   return false;
 }
 
-Result<ColumnDefinition> read_column(TokenReader& reader, const CreateTableAst& ast, uint32_t& key_columns) {
-  ColumnDefinition column;
-  KALAM_TRY(Name name, reader.name("a column name"));
-  KALAM_CHECK(model::validate_column_name(name.text, name.quoted));
-  column.name = std::move(name.text);
-  column.ordinal = static_cast<uint32_t>(ast.columns.size()) + 1;
-  KALAM_CHECK(read_type(reader, column));
-  while (true) {
-    KALAM_TRY(const bool more, read_constraint(reader, column, key_columns));
-    if (!more) return column;
-  }
-}
-
 Result<> read_elements(TokenReader& reader, CreateTableAst& ast) {
   KALAM_CHECK(reader.expect("("));
   std::vector<std::string> key;
@@ -193,7 +51,11 @@ Result<> read_elements(TokenReader& reader, CreateTableAst& ast) {
   do {
     KALAM_TRY(const bool constraint, read_table_constraint(reader, key));
     if (constraint) continue;
-    KALAM_TRY(ColumnDefinition column, read_column(reader, ast, key_columns));
+    KALAM_TRY(ColumnDefinition column, read_column(reader));
+    column.ordinal = static_cast<uint32_t>(ast.columns.size()) + 1;
+    if (column.is_primary_key() && ++key_columns > 1) {
+      return fail(ErrorCode::kInvalidSql, "A table has one PRIMARY KEY; list its columns in one clause");
+    }
     if (find(ast.columns, column.name) != nullptr) {
       return fail(ErrorCode::kInvalidSql,
                   "Duplicate column name '" + column.name + "'. Column names are case-insensitive.");
@@ -219,23 +81,6 @@ Result<> read_elements(TokenReader& reader, CreateTableAst& ast) {
     }
   }
   return {};
-}
-
-Result<> read_with(TokenReader& reader, CreateTableAst& ast) {
-  KALAM_CHECK(reader.expect("("));
-  do {
-    KALAM_TRY(const Name option, reader.name("an option name"));
-    if (!reader.accept("=")) (void)reader.accept("=>");
-    std::string value;
-    if (!reader.at_end() && reader.token().kind == duck::TokenKind::kNumber) {
-      value = reader.token_text();
-      reader.skip();
-    } else {
-      KALAM_TRY(value, reader.string_or_word("a value for option " + option.text));
-    }
-    KALAM_CHECK(apply_table_option(ast, lower(option.text), value));
-  } while (reader.accept(","));
-  return reader.expect(")");
 }
 
 // The spellings of a flush policy outside WITH.
@@ -270,7 +115,8 @@ Result<> read_trailing_clauses(TokenReader& reader, CreateTableAst& ast) {
     } else if (reader.accept("using")) {
       KALAM_CHECK(reader.expect("kalamdb"));
     } else if (reader.accept("with")) {
-      KALAM_CHECK(read_with(reader, ast));
+      KALAM_TRY(const auto options, read_option_values(reader));
+      for (const auto& [name, value] : options) KALAM_CHECK(apply_table_option(ast, name, value));
     } else if (reader.accept("flush")) {
       KALAM_CHECK(read_flush(reader, ast));
     } else if (reader.accept("comment")) {

@@ -32,8 +32,13 @@ Result<CreateTableAst> parse_create_table(TokenReader& reader);
 // 0 < S < 86,400. Errors: kInvalidOperation.
 Result<model::FlushPolicy> parse_flush_policy(std::string_view text);
 
-// Reads one option's value and applies it. `name` is in lower case. Errors: kInvalidOperation for an unknown option or
-// a value that does not fit.
+// `(option = value, …)`: names in lower case, values as text. Errors: kInvalidSql.
+using OptionValues = std::vector<std::pair<std::string, std::string>>;
+Result<OptionValues> read_option_values(TokenReader& reader);
+// Applies one option. `name` is in lower case. Errors: kInvalidOperation for an unknown option or a value that does not
+// fit.
 Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::string_view value);
+// Whether the options are ones of that type of table. Errors: kInvalidOperation, kNotFound for a storage.
+Result<> check_table_options(const CreateTableAst& ast, model::TableType type);
 
 }  // namespace kalamdb::query

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "query/dml.h"
 
 namespace kalamdb::query {
 
@@ -11,13 +12,22 @@ namespace {
 std::string id_key(const model::TableDefinition& table) { return table.namespace_id + "-" + table.name; }
 std::string flush_key(const model::TableDefinition& table) { return "flush-" + id_key(table); }
 
+// Again, with the new definition, when the table is altered meanwhile.
+Result<storage::FlushResult> flush_current(const Services& services, const std::string& namespace_id,
+                                           const std::string& name) {
+  for (int attempt = 1;; ++attempt) {
+    KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_id, name));
+    if (table == nullptr || table->is_view()) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
+    auto flushed = services.storage.flush(table);
+    if (flushed || flushed.error().code != ErrorCode::kConflict || attempt == kMaxAttempts) return flushed;
+  }
+}
+
 Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
   const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
   const std::string namespace_id = parameters.value("namespace", "");
   const std::string name = parameters.value("table", "");
-  KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_id, name));
-  if (table == nullptr || table->is_view()) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
-  KALAM_TRY(const auto flushed, services.storage.flush(table));
+  KALAM_TRY(const auto flushed, flush_current(services, namespace_id, name));
   return nlohmann::json{
       {"message", "Flushed " + namespace_id + ":" + name + " successfully (" + std::to_string(flushed.rows) +
                       " rows, " + std::to_string(flushed.segments) + " files)"},

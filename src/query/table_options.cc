@@ -158,4 +158,40 @@ Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::str
   return fail(ErrorCode::kInvalidOperation, "Unknown table option '" + upper + "'");
 }
 
+Result<OptionValues> read_option_values(TokenReader& reader) {
+  OptionValues options;
+  KALAM_CHECK(reader.expect("("));
+  do {
+    KALAM_TRY(const Name option, reader.name("an option name"));
+    if (!reader.accept("=")) (void)reader.accept("=>");
+    std::string value;
+    if (!reader.at_end() && reader.token().kind == duck::TokenKind::kNumber) {
+      value = reader.token_text();
+      reader.skip();
+    } else {
+      KALAM_TRY(value, reader.string_or_word("a value for option " + option.text));
+    }
+    options.emplace_back(lower(option.text), std::move(value));
+  } while (reader.accept(","));
+  KALAM_CHECK(reader.expect(")"));
+  return options;
+}
+
+Result<> check_table_options(const CreateTableAst& ast, TableType type) {
+  const auto& options = ast.options;
+  if (type != TableType::kStream && options.ttl_seconds > 0) {
+    return fail(ErrorCode::kInvalidOperation, "TTL_SECONDS is an option of STREAM tables only");
+  }
+  if (type == TableType::kStream && options.flush_policy) {
+    return fail(ErrorCode::kInvalidOperation, "FLUSH_POLICY does not apply to STREAM tables: they are never flushed");
+  }
+  if (type != TableType::kShared && ast.has_access_level) {
+    return fail(ErrorCode::kInvalidOperation, "ACCESS_LEVEL is an option of SHARED tables only");
+  }
+  if (options.storage_id != "local") {
+    return fail(ErrorCode::kNotFound, "Storage '" + options.storage_id + "' does not exist");
+  }
+  return {};
+}
+
 }  // namespace kalamdb::query

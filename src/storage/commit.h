@@ -55,17 +55,25 @@ struct SegmentsRead {
   uint64_t segments_version = 0;
 };
 
+// "I have read all rows of this table": a write to it by a later commit than `seq` is kConflict.
+struct TableRead {
+  TableId table;
+  Seq seq = 0;  // of the snapshot
+};
+
 class SegmentsChange;  // storage/segments_change.h
 
 struct CommitRequest {
   std::vector<RowWrite> rows;
   std::vector<RecordWrite> records;
   std::vector<SegmentsRead> segments_read;
+  std::vector<TableRead> tables_read;  // only in commits with `table_changes`
   // Tables that this commit creates, alters or drops: writes based on another schema version are kConflict from then
   // on.
   struct TableChange {
     TableId table;
     uint32_t schema_version = 0;  // 0: dropped
+    model::TablePtr definition;   // as altered; nullptr when it is dropped or new
   };
   std::vector<TableChange> table_changes;
   // Tables whose hot rows all go (DROP TABLE, TRUNCATE).

@@ -1,6 +1,7 @@
 #include "storage/storage.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "base/log.h"
@@ -145,6 +146,18 @@ Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::Ta
 Result<uint64_t> StorageImpl::segments_version(const model::TablePtr& table, const UserId& user,
                                                const hot::SnapshotPtr& snapshot) {
   return segments_->segments_version(hot::scope_prefix(table->id, user), snapshot);
+}
+
+Result<std::vector<UserId>> StorageImpl::users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) {
+  KALAM_TRY(std::vector<UserId> users, store_->users(table->id, snapshot));
+  const std::unordered_set<UserId> hot(users.begin(), users.end());
+  KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table->id), snapshot,
+                                   [&](std::string_view scope, std::string_view) {
+                                     auto user = hot::scope_user(scope);
+                                     if (user && !hot.contains(*user)) users.push_back(*std::move(user));
+                                     return true;
+                                   }));
+  return users;
 }
 
 std::shared_ptr<std::mutex> StorageImpl::segments_mutex(TableId table) {

@@ -79,6 +79,9 @@ class Storage {
   virtual Result<uint64_t> segments_version(const model::TablePtr& table, const UserId& user,
                                             const hot::SnapshotPtr& snapshot) = 0;
 
+  // Whose rows the table has, hot or cold, at a snapshot; the one empty id for SHARED tables.
+  virtual Result<std::vector<UserId>> users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) = 0;
+
   // Moves the hot live rows of the table, of every user, into segments. Tombstones stay until retention. Safe beside
   // readers, writers and a crash at any point. One flush of a table runs at a time; a second one waits.
   virtual Result<FlushResult> flush(const model::TablePtr& table) = 0;

@@ -37,6 +37,7 @@ class StorageImpl final : public Storage {
   Result<uint64_t> segments_version(const model::TablePtr& table, const UserId& user,
                                     const hot::SnapshotPtr& snapshot) override;
 
+  Result<std::vector<UserId>> users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) override;
   Result<FlushResult> flush(const model::TablePtr& table) override;
   uint64_t pending_rows(TableId table) const override { return pending_->count(table); }
   Result<TableStats> stats(const model::TablePtr& table) override;

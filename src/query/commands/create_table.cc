@@ -12,23 +12,6 @@ using model::TableType;
 
 namespace {
 
-Result<> check_options(const CreateTableAst& ast, TableType type) {
-  const auto& options = ast.options;
-  if (type != TableType::kStream && options.ttl_seconds > 0) {
-    return fail(ErrorCode::kInvalidOperation, "TTL_SECONDS is an option of STREAM tables only");
-  }
-  if (type == TableType::kStream && options.flush_policy) {
-    return fail(ErrorCode::kInvalidOperation, "FLUSH_POLICY does not apply to STREAM tables: they are never flushed");
-  }
-  if (type != TableType::kShared && ast.has_access_level) {
-    return fail(ErrorCode::kInvalidOperation, "ACCESS_LEVEL is an option of SHARED tables only");
-  }
-  if (options.storage_id != "local") {
-    return fail(ErrorCode::kNotFound, "Storage '" + options.storage_id + "' does not exist");
-  }
-  return {};
-}
-
 class CreateTable : public Command {
  public:
   explicit CreateTable(CreateTableAst ast) : ast_(std::move(ast)) {}
@@ -49,7 +32,7 @@ class CreateTable : public Command {
     if (ast_.options.access_level == model::AccessLevel::kDba && !is_admin(caller.role)) {
       return fail(ErrorCode::kPermissionDenied, "Only DBA or System roles can create tables with ACCESS_LEVEL='DBA'");
     }
-    KALAM_CHECK(check_options(ast_, type));
+    KALAM_CHECK(check_table_options(ast_, type));
 
     StatementResult result;
     result.message = "CREATE TABLE: " + std::string(lower_name(type)) + " table " + namespace_id + "." +

@@ -1,0 +1,52 @@
+// ALTER TABLE and its kin: one definition replaced by another.
+#include <future>
+#include <utility>
+
+#include "catalog/catalog.h"
+
+namespace kalamdb::catalog {
+
+using hot::RecordSpace;
+using storage::CommitRequest;
+
+Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model::TableDefinition changed,
+                                             std::string description, std::optional<Seq> read_at) {
+  const std::lock_guard lock(change_mutex_);
+  KALAM_TRY(const auto current, find_table(base->namespace_id, base->name));
+  if (current == nullptr || current->id != base->id || current->schema_version != base->schema_version) {
+    return fail(ErrorCode::kConflict, "Table " + base->qualified_name() + " was altered meanwhile");
+  }
+  const bool renamed = changed.name != base->name;
+  if (renamed) {
+    KALAM_TRY(const auto taken, find_table(changed.namespace_id, changed.name));
+    if (taken != nullptr) {
+      return fail(ErrorCode::kAlreadyExists, "Table " + changed.qualified_name() + " already exists");
+    }
+  }
+  changed.updated_at_us = clock_.now_us();
+  ++changed.schema_version;
+  changed.history.push_back({changed.schema_version, changed.updated_at_us, std::move(description), changed.columns});
+  auto table = std::make_shared<const model::TableDefinition>(std::move(changed));
+
+  CommitRequest request;
+  if (renamed) request.records.push_back({RecordSpace::kTable, base->qualified_name(), std::nullopt, std::nullopt});
+  request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
+  request.table_changes.push_back({table->id, table->schema_version, table});
+  if (read_at) request.tables_read.push_back({table->id, *read_at});
+  std::promise<Result<>> committed;
+  storage_.committer().submit(std::move(request), [&](Result<storage::ChangeSetPtr> done) {
+    // On the committer's thread: before a row can be written as the new version, and before subscriptions hear of it.
+    // Plans that are made meanwhile are old in either case.
+    if (done) {
+      bump_version();
+      registry_.put(table);
+      if (renamed) registry_.erase(base->namespace_id, base->name);
+      bump_version();
+    }
+    committed.set_value(done ? Result<>() : Result<>(std::unexpected(done.error())));
+  });
+  KALAM_CHECK(committed.get_future().get());
+  return table;
+}
+
+}  // namespace kalamdb::catalog

@@ -1,0 +1,97 @@
+// ALTER TABLE [IF EXISTS] [ns.]t operation; RENAME TABLE [ns.]t TO name. The operations are in alteration.cc and
+// column_alterations.cc.
+#include "model/names.h"
+#include "query/alteration.h"
+#include "query/commands.h"
+#include "query/dml.h"
+#include "query/system_tables.h"
+
+namespace kalamdb::query {
+
+namespace {
+
+class AlterTable : public Command {
+ public:
+  AlterTable(QualifiedName name, bool if_exists, std::unique_ptr<const Alteration> alteration)
+      : name_(std::move(name)), if_exists_(if_exists), alteration_(std::move(alteration)) {}
+
+  Result<> authorize(const Caller&) const override { return {}; }  // depends on the table: see run()
+
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    const std::string& namespace_id = namespace_of(name_, context);
+    const std::string qualified = namespace_id + "." + name_.name;
+    if (is_system_namespace(namespace_id)) {
+      return fail(ErrorCode::kInvalidOperation, "Cannot alter system table '" + qualified + "'");
+    }
+    std::pair<TableId, uint32_t> checked{};  // table and version as which the rows up to `checked_up_to` were looked at
+    Seq checked_up_to = 0;
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+      KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_id, name_.name));
+      if (table == nullptr) {
+        if (if_exists_) return message("Table " + qualified + " does not exist (skipped)");
+        return fail(ErrorCode::kTableNotFound, qualified);
+      }
+      KALAM_CHECK(alteration_->authorize(*table, {context.caller.user, context.caller.role}));
+      model::TableDefinition changed = *table;
+      KALAM_TRY(Alteration::Outcome outcome, alteration_->apply(services, context, changed));
+      if (!outcome.changed) {
+        return message("Table " + qualified + " unchanged: " + outcome.description + " (version " +
+                       std::to_string(table->schema_version) + " - no changes needed)");
+      }
+      std::optional<Seq> read_at;
+      if (outcome.check) {
+        const hot::SnapshotPtr snapshot = services.storage.hot().snapshot();
+        // Rows that were in order the last time still are: only what was written since is looked at again.
+        const std::pair current{table->id, table->schema_version};
+        const ExistingRows rows(services, context, table, snapshot, current == checked ? checked_up_to : 0);
+        KALAM_CHECK(outcome.check(rows));
+        checked = current;
+        read_at = checked_up_to = snapshot->seq();
+      }
+      const auto altered = services.catalog.alter_table(table, std::move(changed), outcome.description, read_at);
+      if (altered) {
+        return message("Table " + qualified + " altered successfully: " + outcome.description + " (version " +
+                       std::to_string((*altered)->schema_version) + ")");
+      }
+      if (altered.error().code != ErrorCode::kConflict) return fail(altered.error());
+    }
+    return fail(ErrorCode::kConflict, "Table " + qualified +
+                                          " is being written or altered by others at a high rate; try the statement "
+                                          "again");
+  }
+
+ private:
+  static StatementResult message(std::string text) {
+    StatementResult result;
+    result.message = std::move(text);
+    return result;
+  }
+
+  QualifiedName name_;
+  bool if_exists_;
+  std::unique_ptr<const Alteration> alteration_;
+};
+
+}  // namespace
+
+ParsedCommand parse_alter_table(TokenReader& reader) {
+  const bool if_exists = reader.accept({"if", "exists"});
+  KALAM_TRY(QualifiedName name, reader.qualified_name("a table name"));
+  KALAM_TRY(auto alteration, parse_alteration(reader));
+  return std::make_unique<AlterTable>(std::move(name), if_exists, std::move(alteration));
+}
+
+ParsedCommand parse_rename_table(TokenReader& reader) {
+  const bool if_exists = reader.accept({"if", "exists"});
+  KALAM_TRY(QualifiedName name, reader.qualified_name("a table name"));
+  KALAM_CHECK(reader.expect("to"));
+  KALAM_TRY(QualifiedName target, reader.qualified_name("a new table name"));
+  KALAM_CHECK(reader.end());
+  if (!target.namespace_id.empty() && target.namespace_id != name.namespace_id) {
+    return fail(ErrorCode::kInvalidOperation, "A table cannot be renamed into another namespace; give a bare name");
+  }
+  KALAM_CHECK(model::validate_table_name(target.name));
+  return std::make_unique<AlterTable>(std::move(name), if_exists, rename_table(std::move(target.name)));
+}
+
+}  // namespace kalamdb::query
