@@ -2,6 +2,7 @@
 
 #include "live/frames.h"
 #include "protocol/error_codes.h"
+#include "query/dml.h"
 #include "query/insert.h"
 #include "query/sources.h"
 
@@ -99,21 +100,18 @@ Result<std::shared_ptr<const live::GroupQuery>> LiveSubscriptions::resolve(const
   context.caller = caller_;
   KALAM_TRY(query->table,
             query::resolve_table(services_.queries.services(), context, query->shape.table, query::Access::kRead));
-  for (const std::string& name : query->shape.columns) {
-    if (query->table->find_column(name) == nullptr) {
-      return fail(ErrorCode::kInvalidSql, "Column '" + name + "' does not exist");
-    }
-  }
+  KALAM_CHECK(live::check_projection(*query));
   query->scope = query::scope_of(*query->table, caller_);
   query->current_user = caller_.user.value;
   return query;
 }
 
-Result<std::unique_ptr<duck::Predicate>> LiveSubscriptions::bind(const live::GroupQuery& query) const {
-  query::StatementContext context;
-  context.caller = caller_;
-  return services_.queries.services().engine.bind_predicate(
-      *query.statement, query.table, query::query_context(services_.queries.services(), context));
+live::BindPredicate LiveSubscriptions::binder() const {
+  return [&services = services_.queries.services(), caller = caller_](const live::GroupQuery& query) {
+    query::StatementContext context;
+    context.caller = caller;
+    return services.engine.bind_predicate(*query.statement, query.table, query::query_context(services, context));
+  };
 }
 
 void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
@@ -130,27 +128,43 @@ void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
     connection_->send(live::error_frame(message.id, "SUBSCRIPTION_LIMIT_EXCEEDED", "Maximum subscriptions reached"));
     return;
   }
+  auto entry = start(message, *query);
+  for (int attempt = 1; !entry && entry.error().code == ErrorCode::kConflict && attempt < query::kMaxAttempts;
+       ++attempt) {
+    query = resolve(message.sql);
+    entry = query ? start(message, *query) : std::unexpected(query.error());
+  }
+  if (!entry) {
+    release();
+    return refuse(message.id, entry.error());
+  }
+  entries_.emplace(message.id, *std::move(entry));
+}
+
+Result<LiveSubscriptions::Entry> LiveSubscriptions::start(const protocol::Subscribe& message,
+                                                          std::shared_ptr<const live::GroupQuery> query) {
   Entry entry;
-  entry.query = *query;
+  entry.query = std::move(query);
   entry.subscription = std::make_shared<live::Subscription>(message.id, connection_, gzip_);
   forget_when_ended(entry.subscription);
   // Registered before the snapshot is taken: what commits from here on either is in the snapshot or waits behind it.
-  if (auto added = services_.hub.add(*entry.query, entry.subscription, [&] { return bind(*entry.query); }); !added) {
-    release();
-    return refuse(message.id, added.error());
-  }
-  const auto start = [&]() -> Result<> {
-    // A DROP between the look-up and the registration has told nobody of this subscription.
+  KALAM_CHECK(services_.hub.add(*entry.query, entry.subscription, binder()));
+  const auto begin = [&]() -> Result<> {
+    entry.reader = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
+                                                          message.options.value_or(protocol::SubscribeOptions{}));
+    // A DROP between the look-up and the registration has told nobody of this subscription, and an ALTER neither. Seen
+    // from behind the snapshot, so that its rows are of the same definition.
     const auto& table = *entry.query->table;
     KALAM_TRY(const auto now, services_.queries.services().catalog.find_table(table.namespace_id, table.name));
     if (now == nullptr || now->id != table.id) {
       return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);
     }
+    if (now->schema_version != table.schema_version) {
+      return fail(ErrorCode::kConflict, "The table is being altered; subscribe again");
+    }
     const live::ChangeEncoder encoder(*entry.query);
     std::string schema;
     protocol::append_schema(schema, encoder.fields());
-    entry.reader = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
-                                                          message.options.value_or(protocol::SubscribeOptions{}));
     if (!message.options) {
       std::vector<net::FramePtr> frames{
           live::make_frame(protocol::subscription_ack_message(message.id, 0, {}, schema), gzip_)};
@@ -162,12 +176,11 @@ void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
     auto ack = live::make_frame(protocol::subscription_ack_message(message.id, 0, batch.control, schema), gzip_);
     return send_batch(entry, std::move(batch), std::move(ack));
   };
-  if (auto started = start(); !started) {
+  if (auto begun = begin(); !begun) {
     services_.hub.remove(entry.subscription);
-    release();
-    return refuse(message.id, started.error());
+    return fail(std::move(begun).error());
   }
-  entries_.emplace(message.id, std::move(entry));
+  return entry;
 }
 
 Result<> LiveSubscriptions::send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before) {

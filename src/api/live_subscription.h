@@ -47,7 +47,10 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   void forget_when_ended(const live::SubscriptionPtr& subscription);
 
   Result<std::shared_ptr<const live::GroupQuery>> resolve(const std::string& sql) const;
-  Result<std::unique_ptr<duck::Predicate>> bind(const live::GroupQuery& query) const;
+  // Registers one subscription of the query as it stands and sends its first rows. Errors: kConflict when the table is
+  // altered meanwhile.
+  Result<Entry> start(const protocol::Subscribe& message, std::shared_ptr<const live::GroupQuery> query);
+  live::BindPredicate binder() const;
   // Sends a batch and, behind the last one, what waited.
   Result<> send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before);
   void refuse(const std::string& id, const Error& error);

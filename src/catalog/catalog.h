@@ -59,6 +59,9 @@ class Catalog {
 
   // Errors: kAlreadyExists.
   Result<> create_namespace(std::string name);
+  // Puts these options beside those that the namespace has, or in their place. Errors: kNamespaceNotFound.
+  Result<> set_namespace_options(const std::string& name,
+                                 const std::vector<std::pair<std::string, std::string>>& options);
   // The namespace with all its tables, whose definitions it returns. Errors: kNamespaceNotFound.
   Result<std::vector<model::TablePtr>> drop_namespace(std::string_view name);
 

@@ -8,6 +8,7 @@
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
+#include "duckdb/parser/tableref/basetableref.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
@@ -22,17 +23,19 @@ namespace {
 
 using BoundExpression = duckdb::unique_ptr<duckdb::Expression>;
 
-// The subscription's own table and no other; binding needs its columns only.
+// The subscription's own table, by the name that it was written with, and no other; binding needs its columns only.
 class OneTable : public SourceResolver {
  public:
-  explicit OneTable(const model::TablePtr& table) : table_(table) {}
+  OneTable(const model::TablePtr& table, const duckdb::TableRef& from)
+      : table_(table), name_(duckdb::StringUtil::Lower(from.Cast<duckdb::BaseTableRef>().table_name)) {}
   Result<TableSource> open(const TableName& name) override {
-    if (name.name != table_->name) return fail(ErrorCode::kInvalidSql, "A subscription reads one table only");
+    if (name.name != name_) return fail(ErrorCode::kInvalidSql, "A subscription reads one table only");
     return TableSource{.computed = ComputedRows{table_, std::make_shared<const std::vector<model::Row>>()}};
   }
 
  private:
   model::TablePtr table_;
+  std::string name_;
 };
 
 void fold_constants(duckdb::ClientContext& context, BoundExpression& expression) {
@@ -57,7 +60,7 @@ class BoundPredicate : public Predicate {
     auto& node = query->Cast<duckdb::SelectNode>();
     node.select_list.clear();
     node.select_list.push_back(std::move(node.where_clause));
-    OneTable tables(table_);
+    OneTable tables(table_, *node.from_table);
     KALAM_CHECK(Rewriter(session_->state(), tables, context.parameters).run(*query));
     std::optional<Error> error;
     session_->context().RunFunctionInTransaction([&] {

@@ -29,6 +29,15 @@ std::vector<protocol::Field> all_fields(const model::TableDefinition& table) {
 
 }  // namespace
 
+Result<> check_projection(const GroupQuery& query) {
+  for (const std::string& name : query.shape.columns) {
+    if (query.table->find_column(name) == nullptr) {
+      return fail(ErrorCode::kInvalidSql, "Column '" + name + "' does not exist");
+    }
+  }
+  return {};
+}
+
 ChangeEncoder::ChangeEncoder(const GroupQuery& query)
     : table_(query.table),
       stream_(table_->type == model::TableType::kStream),
@@ -110,6 +119,22 @@ Result<std::string> ChangeEncoder::remove(std::string_view row, Seq seq, Seq old
     old_row.replace(0, 1, row_id + ",");  // every row has its _seq, so a comma is right
   }
   return protocol::change_tail(protocol::ChangeType::kDelete, "", old_row);
+}
+
+Result<bool> Group::rebind(const model::TablePtr& table) {
+  GroupQuery query = query_;
+  query.table = table;
+  KALAM_CHECK(check_projection(query));
+  KALAM_TRY(auto predicate, bind_(query));
+  ChangeEncoder encoder(query);
+  const auto same = [](const protocol::Field& a, const protocol::Field& b) {
+    return a.name == b.name && a.type == b.type && a.flags == b.flags;
+  };
+  const bool changed = !std::ranges::equal(encoder.fields(), encoder_.fields(), same);
+  query_ = std::move(query);
+  predicate_ = std::move(predicate);
+  encoder_ = std::move(encoder);
+  return changed;
 }
 
 Result<bool> Group::matches(std::string_view row, Seq seq, bool deleted) {

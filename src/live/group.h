@@ -2,6 +2,7 @@
 // and encoded once.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,12 @@ struct GroupQuery {
   UserId scope;              // whose rows; empty for SHARED tables
   std::string current_user;  // whom CURRENT_USER means
 };
+
+// Errors: kInvalidSql for a column in the projection that the table does not have.
+Result<> check_projection(const GroupQuery& query);
+
+// Makes the predicate of a query, nullptr for one without WHERE. May be called as long as there are subscriptions.
+using BindPredicate = std::function<Result<std::unique_ptr<duck::Predicate>>(const GroupQuery& query)>;
 
 // Writes the changes of one table for one projection. Immutable.
 class ChangeEncoder {
@@ -55,12 +62,16 @@ class ChangeEncoder {
 // Not thread-safe: the hub's.
 class Group {
  public:
-  Group(GroupQuery query, std::unique_ptr<duck::Predicate> predicate)
-      : query_(std::move(query)), predicate_(std::move(predicate)), encoder_(query_) {}
+  Group(GroupQuery query, std::unique_ptr<duck::Predicate> predicate, BindPredicate bind)
+      : query_(std::move(query)), predicate_(std::move(predicate)), bind_(std::move(bind)), encoder_(query_) {}
 
   const GroupQuery& query() const { return query_; }
   const ChangeEncoder& encoder() const { return encoder_; }
   std::vector<SubscriptionPtr>& members() { return members_; }
+
+  // Goes on with the table as altered. Whether its columns look different to the members. Errors: when the query needs
+  // a column that is gone; the group is then as before.
+  Result<bool> rebind(const model::TablePtr& table);
 
   // What the members are told of a change to a row of their scope; nullopt: nothing. Errors: of the predicate.
   Result<std::optional<std::string>> message_for(const storage::RowChange& change);
@@ -70,6 +81,7 @@ class Group {
 
   GroupQuery query_;
   std::unique_ptr<duck::Predicate> predicate_;  // nullptr: every row
+  BindPredicate bind_;
   ChangeEncoder encoder_;
   std::vector<SubscriptionPtr> members_;
 };

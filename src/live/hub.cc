@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "live/frames.h"
+#include "protocol/live_messages.h"
 
 namespace kalamdb::live {
 
@@ -53,14 +54,20 @@ Result<> Hub::add(const GroupQuery& query, const SubscriptionPtr& subscription, 
   const Scope scope{query.table->id, query.scope.value};
   const std::string key = group_key(query);
   const std::lock_guard lock(mutex_);
+  // The ALTER TABLE that the query already knows may still be on its way here.
+  if (const auto groups = scopes_.find(scope); groups != scopes_.end()) {
+    if (const auto known = groups->second.find(key); known != groups->second.end()) {
+      alter_group(*known->second, query.table);
+    }
+  }
   std::unique_ptr<Group>& group = scopes_[scope][key];
   if (group == nullptr) {
-    auto predicate = bind();
+    auto predicate = bind(query);
     if (!predicate) {
       scopes_[scope].erase(key);
       return fail(std::move(predicate).error());
     }
-    group = std::make_unique<Group>(query, *std::move(predicate));
+    group = std::make_unique<Group>(query, *std::move(predicate), bind);
   }
   group->members().push_back(subscription);
   places_.emplace(subscription.get(), std::pair(scope, key));
@@ -148,6 +155,7 @@ void Hub::deliver_locked(const std::deque<storage::ChangeSetPtr>& commits) {
     if (!changes->table_changes.empty()) send_pending();
     for (const auto& change : changes->table_changes) {
       if (change.schema_version == 0) end_table(change.table);
+      if (change.definition != nullptr) alter_table(change.definition);
     }
   }
   send_pending();
@@ -201,6 +209,32 @@ void Hub::end_lagging() {
   }
 }
 
+void Hub::alter_table(const model::TablePtr& table) {
+  std::vector<Group*> altered;  // ending a subscription may erase its group
+  for (auto& [scope, groups] : scopes_) {
+    if (scope.table != table->id) continue;
+    for (auto& [key, group] : groups) altered.push_back(group.get());
+  }
+  for (Group* group : altered) alter_group(*group, table);
+}
+
+void Hub::alter_group(Group& group, const model::TablePtr& table) {
+  if (group.query().table->schema_version >= table->schema_version) return;
+  const auto changed = group.rebind(table);
+  if (!changed) {
+    end(std::vector(group.members()), "INVALID_SQL", "The table was altered: " + changed.error().message);
+    return;
+  }
+  if (!*changed) return;
+  std::string schema;
+  protocol::append_schema(schema, group.encoder().fields());
+  for (const auto& member : std::vector(group.members())) {
+    std::vector<Delivery> ack{
+        {kNotAChange, make_frame(protocol::subscription_ack_message(member->id(), 0, {}, schema), member->gzip())}};
+    if (!member->deliver(ack)) lagging_.push_back(member);
+  }
+}
+
 void Hub::end_table(TableId table) {
   std::vector<SubscriptionPtr> ended;
   for (auto& [scope, groups] : scopes_) {
@@ -209,9 +243,13 @@ void Hub::end_table(TableId table) {
       ended.insert(ended.end(), group->members().begin(), group->members().end());
     }
   }
-  for (const auto& subscription : ended) {
+  end(ended, "TABLE_DROPPED", "The table of this subscription was dropped");
+}
+
+void Hub::end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message) {
+  for (const auto& subscription : subscriptions) {
     subscription->close();
-    subscription->send(error_frame(subscription->id(), "TABLE_DROPPED", "The table of this subscription was dropped"));
+    subscription->send(error_frame(subscription->id(), code, message));
     erase_locked(subscription);
     ended_.push_back(subscription);
   }

@@ -32,9 +32,8 @@ class Hub {
   // For Storage::add_listener().
   void publish(const storage::ChangeSetPtr& changes);
 
-  // From when this returns, every change that the query's group matches reaches the subscription. `bind` makes the
-  // group's predicate when it is the first of its kind.
-  using BindPredicate = std::function<Result<std::unique_ptr<duck::Predicate>>()>;
+  // From when this returns, every change that the query's group matches reaches the subscription. `bind` is kept when
+  // the group is the first of its kind.
   Result<> add(const GroupQuery& query, const SubscriptionPtr& subscription, const BindPredicate& bind);
   // The last message of the subscription has been sent when this returns. Harmless for one that is not there.
   void remove(const SubscriptionPtr& subscription);
@@ -83,7 +82,10 @@ class Hub {
   void send_pending();
   void send_run(Group& group, std::span<const Pending> run);
   void end_lagging();
+  void alter_table(const model::TablePtr& table);
+  void alter_group(Group& group, const model::TablePtr& table);
   void end_table(TableId table);
+  void end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message);
   void erase_locked(const SubscriptionPtr& subscription);
 
   std::mutex mutex_;  // of the groups; held while one commit is delivered

@@ -24,8 +24,10 @@ bool Subscription::deliver(std::vector<Delivery>& deliveries) {
 }
 
 void Subscription::send_locked(Delivery delivery) {
-  if (delivery.seq <= boundary_) return;
-  last_delivered_.store(delivery.seq, std::memory_order_relaxed);
+  if (delivery.seq != kNotAChange) {
+    if (delivery.seq <= boundary_) return;
+    last_delivered_.store(delivery.seq, std::memory_order_relaxed);
+  }
   connection_->send(std::move(delivery.frame));
 }
 

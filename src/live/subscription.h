@@ -15,9 +15,10 @@
 
 namespace kalamdb::live {
 
-// A change as it goes to one subscriber.
+// A change as it goes to one subscriber, or what has a place among them, which no snapshot can hold.
+inline constexpr Seq kNotAChange = 0;
 struct Delivery {
-  Seq seq = 0;
+  Seq seq = kNotAChange;
   net::FramePtr frame;
 };
 

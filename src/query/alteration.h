@@ -35,6 +35,10 @@ using ParsedAlteration = Result<std::unique_ptr<const Alteration>>;
 // Everything behind the table's name, to the end of the statement. Errors: kInvalidSql, kNotImplemented.
 ParsedAlteration parse_alteration(TokenReader& reader);
 
+// ALTER TABLE as a statement, from its parts.
+std::unique_ptr<const Command> alter_table(QualifiedName name, bool if_exists,
+                                           std::unique_ptr<const Alteration> alteration);
+
 // The kinds that concern a column: behind ADD, DROP, MODIFY, ALTER and RENAME, and COLUMN if it was written.
 ParsedAlteration parse_add_column(TokenReader& reader);
 ParsedAlteration parse_drop_column(TokenReader& reader);

@@ -45,6 +45,8 @@ Result<duck::TableSource> StatementSources::open_in(const std::string& default_n
     if (!source) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
     return *std::move(source);
   }
+  // The snapshot first: a definition that is older than it could not read what an ALTER TABLE in between has made.
+  (void)snapshot();
   KALAM_TRY(const model::TablePtr table, services_.catalog.find_table(namespace_id, name.name));
   if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
   if (table->is_view()) return open_view(services_, context_, *this, table, std::move(view));

@@ -5,6 +5,7 @@
 #include "query/commands.h"
 #include "query/dml.h"
 #include "query/system_tables.h"
+#include "query/views.h"
 
 namespace kalamdb::query {
 
@@ -31,6 +32,7 @@ class AlterTable : public Command {
         if (if_exists_) return message("Table " + qualified + " does not exist (skipped)");
         return fail(ErrorCode::kTableNotFound, qualified);
       }
+      if (table->is_view()) return fail(ErrorCode::kInvalidOperation, qualified + " is a view; use CREATE OR REPLACE VIEW");
       KALAM_CHECK(alteration_->authorize(*table, {context.caller.user, context.caller.role}));
       model::TableDefinition changed = *table;
       KALAM_TRY(Alteration::Outcome outcome, alteration_->apply(services, context, changed));
@@ -50,6 +52,7 @@ class AlterTable : public Command {
       }
       const auto altered = services.catalog.alter_table(table, std::move(changed), outcome.description, read_at);
       if (altered) {
+        rebind_views(services);
         return message("Table " + qualified + " altered successfully: " + outcome.description + " (version " +
                        std::to_string((*altered)->schema_version) + ")");
       }
@@ -74,11 +77,16 @@ class AlterTable : public Command {
 
 }  // namespace
 
+std::unique_ptr<const Command> alter_table(QualifiedName name, bool if_exists,
+                                           std::unique_ptr<const Alteration> alteration) {
+  return std::make_unique<AlterTable>(std::move(name), if_exists, std::move(alteration));
+}
+
 ParsedCommand parse_alter_table(TokenReader& reader) {
   const bool if_exists = reader.accept({"if", "exists"});
   KALAM_TRY(QualifiedName name, reader.qualified_name("a table name"));
   KALAM_TRY(auto alteration, parse_alteration(reader));
-  return std::make_unique<AlterTable>(std::move(name), if_exists, std::move(alteration));
+  return alter_table(std::move(name), if_exists, std::move(alteration));
 }
 
 ParsedCommand parse_rename_table(TokenReader& reader) {
@@ -91,7 +99,7 @@ ParsedCommand parse_rename_table(TokenReader& reader) {
     return fail(ErrorCode::kInvalidOperation, "A table cannot be renamed into another namespace; give a bare name");
   }
   KALAM_CHECK(model::validate_table_name(target.name));
-  return std::make_unique<AlterTable>(std::move(name), if_exists, rename_table(std::move(target.name)));
+  return alter_table(std::move(name), if_exists, rename_table(std::move(target.name)));
 }
 
 }  // namespace kalamdb::query

@@ -1,5 +1,6 @@
-// ALTER TABLE and its kin: one definition replaced by another.
+// ALTER TABLE, ALTER NAMESPACE and their kin: one definition replaced by another.
 #include <future>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "catalog/catalog.h"
@@ -33,8 +34,9 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version, table});
   if (read_at) request.tables_read.push_back({table->id, *read_at});
-  std::promise<Result<>> committed;
-  storage_.committer().submit(std::move(request), [&](Result<storage::ChangeSetPtr> done) {
+  auto answer = std::make_shared<std::promise<Result<>>>();  // outlives the call that sets it
+  auto committed = answer->get_future();
+  storage_.committer().submit(std::move(request), [&, answer](Result<storage::ChangeSetPtr> done) {
     // On the committer's thread: before a row can be written as the new version, and before subscriptions hear of it.
     // Plans that are made meanwhile are old in either case.
     if (done) {
@@ -43,10 +45,29 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
       if (renamed) registry_.erase(base->namespace_id, base->name);
       bump_version();
     }
-    committed.set_value(done ? Result<>() : Result<>(std::unexpected(done.error())));
+    answer->set_value(done ? Result<>() : Result<>(std::unexpected(done.error())));
   });
-  KALAM_CHECK(committed.get_future().get());
+  KALAM_CHECK(committed.get());
   return table;
+}
+
+Result<> Catalog::set_namespace_options(const std::string& name,
+                                        const std::vector<std::pair<std::string, std::string>>& options) {
+  const std::lock_guard lock(change_mutex_);
+  CatalogState next = *state();
+  const auto found = next.namespaces.find(name);
+  if (found == next.namespaces.end()) {
+    return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + name + "' not found");
+  }
+  auto json = nlohmann::json::parse(found->second.options_json, nullptr, false);
+  if (!json.is_object()) return fail(ErrorCode::kCorruption, "The options of namespace '" + name + "' are damaged");
+  for (const auto& [option, value] : options) json[option] = value;
+  found->second.options_json = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kNamespace, name, encode(found->second), std::nullopt});
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  publish(std::move(next));
+  return {};
 }
 
 }  // namespace kalamdb::catalog
