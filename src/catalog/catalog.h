@@ -70,11 +70,10 @@ class Catalog {
   // Definition and hot rows go at once; segments are the caller's to remove. Errors: kTableNotFound.
   Result<model::TablePtr> drop_table(std::string_view namespace_id, std::string_view name);
   // Replaces `base` by `changed`, which may have another name; gives it the next schema version, with `description` in
-  // its history. `read_at`, if given, is a snapshot at which all rows of the table were looked at. Errors: kConflict
-  // when `base` is not current any more or the table was written since `read_at`; kAlreadyExists for a name that is
-  // taken.
+  // its history. `validate`: see CommitRequest. Errors: kConflict when `base` is not current any more; kAlreadyExists
+  // for a name that is taken; those of `validate`.
   Result<model::TablePtr> alter_table(const model::TablePtr& base, model::TableDefinition changed,
-                                      std::string description, std::optional<Seq> read_at);
+                                      std::string description, std::function<Result<>()> validate);
 
   // Views are among the tables and share their names. With `or_replace` a view of that name becomes a new version of
   // itself. Errors: kNamespaceNotFound, kAlreadyExists, kInvalidOperation when the view would read itself.

@@ -11,19 +11,14 @@ using hot::RecordSpace;
 using storage::CommitRequest;
 
 Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model::TableDefinition changed,
-                                             std::string description, std::optional<Seq> read_at) {
+                                             std::string description, std::function<Result<>()> validate) {
   const std::lock_guard lock(change_mutex_);
   KALAM_TRY(const auto current, find_table(base->namespace_id, base->name));
   if (current == nullptr || current->id != base->id || current->schema_version != base->schema_version) {
     return fail(ErrorCode::kConflict, "Table " + base->qualified_name() + " was altered meanwhile");
   }
   const bool renamed = changed.name != base->name;
-  if (renamed) {
-    KALAM_TRY(const auto taken, find_table(changed.namespace_id, changed.name));
-    if (taken != nullptr) {
-      return fail(ErrorCode::kAlreadyExists, "Table " + changed.qualified_name() + " already exists");
-    }
-  }
+  if (renamed) KALAM_CHECK(check_new_name(changed.namespace_id, changed.name));
   changed.updated_at_us = clock_.now_us();
   ++changed.schema_version;
   changed.history.push_back({changed.schema_version, changed.updated_at_us, std::move(description), changed.columns});
@@ -33,7 +28,7 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
   if (renamed) request.records.push_back({RecordSpace::kTable, base->qualified_name(), std::nullopt, std::nullopt});
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version, table});
-  if (read_at) request.tables_read.push_back({table->id, *read_at});
+  request.validate = std::move(validate);
   auto answer = std::make_shared<std::promise<Result<>>>();  // outlives the call that sets it
   auto committed = answer->get_future();
   storage_.committer().submit(std::move(request), [&, answer](Result<storage::ChangeSetPtr> done) {

@@ -98,13 +98,17 @@ struct WrittenSegment {
   uint64_t size_bytes = 0;
 };
 
-// Evaluates the WHERE of a subscription over stored rows, by DuckDB's own expression executor, so that it means exactly
-// what it means in a SELECT. Not thread-safe.
+// Evaluates the WHERE of a subscription, or a CHECK, over stored rows, by DuckDB's own expression executor, so that it
+// means exactly what it means in a SELECT. Not thread-safe.
 class Predicate {
  public:
   virtual ~Predicate() = default;
   // `matches` gets one element for each row: 1 where the predicate is true. `rows` are of the table it was bound to.
   virtual Result<> evaluate(std::span<const model::RowRecord> rows, std::vector<char>& matches) = 0;
+  // The columns that it looks at, of the table it was bound to.
+  virtual const std::vector<const model::ColumnDefinition*>& columns() const = 0;
+  // It means the same at any time and for any user.
+  virtual bool is_deterministic() const = 0;
 };
 
 // Thread-safe.

@@ -23,7 +23,14 @@ using BoundExpression = duckdb::unique_ptr<duckdb::Expression>;
 BoundExpression constant(duckdb::Value value) {
   return duckdb::make_uniq<duckdb::BoundConstantExpression>(std::move(value));
 }
-duckdb::timestamp_t now(BindInput& input) { return duckdb::timestamp_t(QueryState::of(input.context).now_us); }
+// What is asked for here changes from request to request.
+const QueryState& request_of(BindInput& input) {
+  auto& state = QueryState::of(input.context);
+  state.mentions_request = true;
+  return state;
+}
+
+duckdb::timestamp_t now(BindInput& input) { return duckdb::timestamp_t(request_of(input).now_us); }
 
 // Functions without arguments that have one value for the whole statement: bound to it as a constant.
 BoundExpression bind_now(BindInput& input) { return constant(duckdb::Value::TIMESTAMP(now(input))); }
@@ -33,12 +40,8 @@ BoundExpression bind_date(BindInput& input) {
 BoundExpression bind_time(BindInput& input) {
   return constant(duckdb::Value::TIME(duckdb::Timestamp::GetTime(now(input))));
 }
-BoundExpression bind_user(BindInput& input) {
-  return constant(duckdb::Value(QueryState::of(input.context).current_user));
-}
-BoundExpression bind_role(BindInput& input) {
-  return constant(duckdb::Value(QueryState::of(input.context).current_role));
-}
+BoundExpression bind_user(BindInput& input) { return constant(duckdb::Value(request_of(input).current_user)); }
+BoundExpression bind_role(BindInput& input) { return constant(duckdb::Value(request_of(input).current_role)); }
 
 struct StatementConstant {
   const char* name;

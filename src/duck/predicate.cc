@@ -82,6 +82,9 @@ class BoundPredicate : public Predicate {
     });
   }
 
+  const std::vector<const model::ColumnDefinition*>& columns() const override { return columns_; }
+  bool is_deterministic() const override { return consistent_ && !session_->state().mentions_request; }
+
  private:
   Result<> evaluate_all(std::span<const model::RowRecord> rows, std::vector<char>& matches) {
     for (size_t begin = 0; begin < rows.size(); begin += STANDARD_VECTOR_SIZE) {
@@ -111,6 +114,7 @@ class BoundPredicate : public Predicate {
         expression_->IsWindow()) {
       return not_supported();
     }
+    consistent_ = expression_->IsConsistent();
     expression_ = duckdb::BoundCastExpression::AddCastToType(session_->context(), std::move(expression_),
                                                              duckdb::LogicalType::BOOLEAN);
     fold_constants(session_->context(), expression_);
@@ -124,9 +128,9 @@ class BoundPredicate : public Predicate {
   }
 
   static std::unexpected<Error> not_supported() {
-    return fail(ErrorCode::kInvalidSql,
-                "The WHERE of a subscription is evaluated row by row: subqueries, aggregates and volatile functions "
-                "are not supported");
+    return fail(
+        ErrorCode::kInvalidSql,
+        "The condition is evaluated row by row: subqueries, aggregates and volatile functions are not supported");
   }
 
   static void inline_projection(BoundExpression& expression, duckdb::LogicalOperator& projection) {
@@ -183,6 +187,7 @@ class BoundPredicate : public Predicate {
   std::vector<const model::ColumnDefinition*> columns_;  // of the chunk
   duckdb::DataChunk chunk_;
   BoundExpression expression_;
+  bool consistent_ = true;
   std::unique_ptr<duckdb::ExpressionExecutor> executor_;
 };
 

@@ -63,6 +63,8 @@ class QueryState : public duckdb::ClientContextState {
   std::vector<const model::ColumnDefinition*> result_sources;
   bool planned = false;
   size_t views = 0;  // expanded so far
+  // Set when an expression that was bound depends on the time or on who asks.
+  bool mentions_request = false;
   // Not to be reordered or traced (segment writing, EXPLAIN).
   bool plain = false;
 

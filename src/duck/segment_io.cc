@@ -85,7 +85,8 @@ Result<WrittenSegment> write_segment_file(Session& session, const std::string& p
   info.format = "parquet";
   info.is_format_auto_detected = false;
   info.file_path = path;
-  info.options["compression"] = {duckdb::Value("zstd")};
+  const std::string& codec = table->options.compression;
+  info.options["compression"] = {duckdb::Value(codec == "none" ? "uncompressed" : codec)};
   info.options["row_group_size"] = {duckdb::Value::BIGINT(kRowGroupRows)};
   info.options["field_ids"] = {field_ids(*table)};
   if (!metadata.empty()) info.options["kv_metadata"] = {key_values(metadata)};

@@ -90,6 +90,34 @@ TEST(TableTest, DefinitionsRoundTrip) {
   EXPECT_EQ(decoded->updated_at_us, -1);
 }
 
+TEST(TableTest, WhatAlterTableLeavesRoundTrips) {
+  TableDefinition table;
+  table.columns = {column("a", 1, {TypeTag::kText}), column("b", 5, {TypeTag::kDecimal, 0, 6, 2})};
+  table.columns[0].own_slot = 7;
+  table.columns[0].former = {{6, {TypeTag::kDecimal, 0, 10, 4}}, {1, {TypeTag::kInt}}};
+  table.columns[1].missing = Decimal{-150};
+  table.checks = {{"positive", "b > 0 -- \"quoted\"", {5}}};
+  auto decoded = decode_table(encode(table));
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(decoded->columns, table.columns);
+  EXPECT_EQ(decoded->checks, table.checks);
+  EXPECT_EQ(decoded->max_slot(), 7u);
+  EXPECT_EQ(decoded->max_ordinal(), 5u);
+}
+
+TEST(TableTest, RecordsFromBeforeAlterTableLoad) {
+  TableDefinition table;
+  table.columns = {column("a", 3, {TypeTag::kText})};
+  std::string json = encode(table);
+  const std::string added = "\"checks\":[],";
+  ASSERT_NE(json.find(added), std::string::npos);
+  json.erase(json.find(added), added.size());
+  auto decoded = decode_table(json);
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(decoded->columns, table.columns);
+  EXPECT_EQ(decoded->columns[0].slot(), 3u);
+}
+
 TEST(TableTest, DefaultsOfOptionsRoundTrip) {
   auto decoded = decode_table(encode(TableDefinition{}));
   ASSERT_TRUE(decoded);

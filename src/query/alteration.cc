@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "model/names.h"
+#include "query/column_parser.h"
+#include "query/constraints.h"
 #include "query/create_table_parser.h"
 
 namespace kalamdb::query {
@@ -65,6 +67,62 @@ class RenameTable : public Alteration {
   std::string name_;
 };
 
+class AddCheck : public Alteration {
+ public:
+  explicit AddCheck(model::CheckConstraint check) : check_(std::move(check)) {}
+
+  Result<Outcome> apply(const Services& services, const StatementContext&, TableDefinition& table) const override {
+    model::CheckConstraint check = check_;
+    KALAM_CHECK(bind_check(services, table, check));
+    Outcome outcome{.description = "ADD CONSTRAINT " + check.name + " CHECK (" + check.expression + ")"};
+    outcome.check = [check](const ExistingRows& rows) -> Result<> {
+      KALAM_TRY(const bool violated, rows.any("(NOT (" + check.expression + "\n))"));
+      if (!violated) return {};
+      return fail(ErrorCode::kConstraintViolation,
+                  "CHECK constraint '" + check.name + "' is not met by a row that is there");
+    };
+    table.checks.push_back(std::move(check));
+    return outcome;
+  }
+
+ private:
+  model::CheckConstraint check_;
+};
+
+class DropConstraint : public Alteration {
+ public:
+  DropConstraint(std::string name, bool if_exists) : name_(std::move(name)), if_exists_(if_exists) {}
+
+  Result<Outcome> apply(const Services&, const StatementContext&, TableDefinition& table) const override {
+    const auto removed = std::erase_if(table.checks, [&](const auto& check) { return check.name == name_; });
+    if (removed == 0 && !if_exists_) {
+      return fail(ErrorCode::kInvalidOperation, "Constraint '" + name_ + "' does not exist");
+    }
+    return Outcome{.changed = removed > 0, .description = "DROP CONSTRAINT " + name_};
+  }
+
+ private:
+  std::string name_;
+  bool if_exists_;
+};
+
+ParsedAlteration parse_add_constraint(TokenReader& reader) {
+  KALAM_TRY(std::string name, read_constraint_name(reader));
+  if (!reader.peek({"check"})) {
+    return fail(ErrorCode::kNotImplemented,
+                "ALTER TABLE can add a CHECK constraint; the key of a table stays as it was "
+                "created, and UNIQUE and FOREIGN KEY are not supported yet");
+  }
+  KALAM_TRY(model::CheckConstraint check, read_check(reader, std::move(name)));
+  return std::make_unique<AddCheck>(std::move(check));
+}
+
+ParsedAlteration parse_drop_constraint(TokenReader& reader) {
+  const bool if_exists = reader.accept({"if", "exists"});
+  KALAM_TRY(const Name name, reader.name("a constraint name"));
+  return std::make_unique<DropConstraint>(lower(name.text), if_exists);
+}
+
 ParsedAlteration parse_set(TokenReader& reader) {
   if (reader.accept({"access", "level"})) {
     KALAM_TRY(std::string level, reader.string_or_word("an access level"));
@@ -93,12 +151,13 @@ ParsedAlteration parse_rename(TokenReader& reader) {
 
 ParsedAlteration parse_operation(TokenReader& reader) {
   const bool adds = reader.accept("add");
-  if (adds || reader.accept("drop")) {
+  if (adds) {
     for (const char* word : {"constraint", "check", "primary", "unique", "foreign"}) {
-      if (reader.peek({word})) {
-        return fail(ErrorCode::kNotImplemented, "ALTER TABLE changes no constraints yet; create the table with them");
-      }
+      if (reader.peek({word})) return parse_add_constraint(reader);
     }
+  }
+  if (adds || reader.accept("drop")) {
+    if (!adds && reader.accept("constraint")) return parse_drop_constraint(reader);
     (void)reader.accept("column");
     return adds ? parse_add_column(reader) : parse_drop_column(reader);
   }

@@ -123,6 +123,7 @@ Result<PreparedWrites> prepare_change(const Services& services, const StatementC
   KALAM_CHECK(check_change(*table, change, update));
   ChangeBuilder builder(context, table, change, update);
   StatementSources sources(services, context);
+  sources.expect(table);
   KALAM_TRY(const uint64_t version, services.storage.segments_version(table, builder.user(), sources.snapshot()));
   KALAM_TRY(auto touched, services.engine.changes(statement, sources, query_context(services, context)));
   for (auto& row : touched) KALAM_CHECK(builder.add(std::move(row)));

@@ -304,7 +304,11 @@ ParsedAlteration parse_add_column(TokenReader& reader) {
     return refuse("Cannot add column " + named(name) + ": reserved system column name");
   }
   reader.rewind(position);
-  KALAM_TRY(ColumnDefinition column, read_column(reader));
+  std::vector<model::CheckConstraint> checks;
+  KALAM_TRY(ColumnDefinition column, read_column(reader, checks));
+  if (!checks.empty()) {
+    return fail(ErrorCode::kNotImplemented, "ADD COLUMN takes no CHECK: add the column, then ADD CONSTRAINT");
+  }
   if (column.is_primary_key()) {
     return refuse("Cannot add column " + named(name) + " as PRIMARY KEY: the key of a table stays as it was created");
   }

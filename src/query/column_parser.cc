@@ -41,8 +41,13 @@ Result<ColumnDefault> read_default_function(TokenReader& reader, const ColumnDef
 }
 
 // One constraint of a column; false when none comes next.
-Result<bool> read_constraint(TokenReader& reader, ColumnDefinition& column) {
-  if (reader.accept({"not", "null"})) {
+Result<bool> read_constraint(TokenReader& reader, ColumnDefinition& column,
+                             std::vector<model::CheckConstraint>& checks) {
+  KALAM_TRY(std::string name, read_constraint_name(reader));
+  if (reader.peek({"check"})) {
+    KALAM_TRY(model::CheckConstraint check, read_check(reader, std::move(name)));
+    checks.push_back(std::move(check));
+  } else if (reader.accept({"not", "null"})) {
     column.nullable = false;
   } else if (reader.accept("null")) {
     column.nullable = true;
@@ -64,10 +69,10 @@ Result<bool> read_constraint(TokenReader& reader, ColumnDefinition& column) {
     KALAM_TRY(column.comment, reader.string("a comment in quotes"));
   } else if (reader.peek({"unique"})) {
     return not_enforced("UNIQUE");
-  } else if (reader.peek({"check"})) {
-    return not_enforced("CHECK");
   } else if (reader.peek({"references"})) {
     return not_enforced("FOREIGN KEY");
+  } else if (!name.empty()) {
+    return fail(reader.unexpected("a constraint"));
   } else {
     return false;
   }
@@ -140,14 +145,40 @@ std::unexpected<Error> not_enforced(std::string_view what) {
   return fail(ErrorCode::kNotImplemented, std::string(what) + " constraints are not supported yet; leave them out");
 }
 
-Result<ColumnDefinition> read_column(TokenReader& reader) {
+Result<std::string> read_constraint_name(TokenReader& reader) {
+  if (!reader.accept("constraint")) return std::string();
+  KALAM_TRY(const Name name, reader.name("a constraint name"));
+  if (name.text.empty() || name.text.size() > model::kMaxNameLength) {
+    return fail(ErrorCode::kInvalidSql,
+                "The name of a constraint has 1 to " + std::to_string(model::kMaxNameLength) + " characters");
+  }
+  return lower(name.text);
+}
+
+Result<model::CheckConstraint> read_check(TokenReader& reader, std::string name) {
+  KALAM_CHECK(reader.expect("check"));
+  KALAM_CHECK(reader.expect("("));
+  const size_t begin = reader.offset();
+  for (int depth = 0; depth > 0 || !reader.peek({")"}); reader.skip()) {
+    if (reader.at_end()) return fail(reader.unexpected(")"));
+    if (reader.peek({"("})) ++depth;
+    if (reader.peek({")"})) --depth;
+  }
+  model::CheckConstraint check{.name = std::move(name)};
+  check.expression = reader.sql().substr(begin, reader.offset() - begin);
+  reader.skip();
+  if (check.expression.empty()) return fail(ErrorCode::kInvalidSql, "CHECK needs an expression");
+  return check;
+}
+
+Result<ColumnDefinition> read_column(TokenReader& reader, std::vector<model::CheckConstraint>& checks) {
   ColumnDefinition column;
   KALAM_TRY(Name name, reader.name("a column name"));
   KALAM_CHECK(model::validate_column_name(name.text, name.quoted));
   column.name = std::move(name.text);
   KALAM_CHECK(read_type(reader, column));
   while (true) {
-    KALAM_TRY(const bool more, read_constraint(reader, column));
+    KALAM_TRY(const bool more, read_constraint(reader, column, checks));
     if (!more) return column;
   }
 }

@@ -15,6 +15,7 @@
 #include "platform/clock.h"
 #include "platform/id_generator.h"
 #include "platform/random.h"
+#include "query/constraints.h"
 #include "query/token_reader.h"
 #include "storage/lru_cache.h"
 #include "storage/storage.h"
@@ -53,6 +54,7 @@ struct Services {
   // The SELECTs of views, parsed, by view and version; bounded in bytes of SQL text.
   std::shared_ptr<storage::LruCache<duck::Statement>> view_statements =
       std::make_shared<storage::LruCache<duck::Statement>>(4 << 20);
+  std::shared_ptr<CheckPool> checks = std::make_shared<CheckPool>();
 };
 
 // One statement's surroundings.

@@ -31,16 +31,21 @@ ColumnDefinition* find(std::vector<ColumnDefinition>& columns, std::string_view 
 }
 
 // A constraint of the table; false when a column comes next.
-Result<bool> read_table_constraint(TokenReader& reader, std::vector<std::string>& key) {
-  if (reader.accept("constraint")) KALAM_CHECK(reader.name("a constraint name"));
+Result<bool> read_table_constraint(TokenReader& reader, CreateTableAst& ast, std::vector<std::string>& key) {
+  KALAM_TRY(std::string name, read_constraint_name(reader));
   if (reader.accept({"primary", "key"})) {
     if (!key.empty()) return fail(ErrorCode::kInvalidSql, "A table has one PRIMARY KEY");
     KALAM_TRY(key, read_column_list(reader));
     return true;
   }
   if (reader.peek({"unique", "("})) return not_enforced("UNIQUE");
-  if (reader.peek({"check", "("})) return not_enforced("CHECK");
+  if (reader.peek({"check", "("})) {
+    KALAM_TRY(model::CheckConstraint check, read_check(reader, std::move(name)));
+    ast.checks.push_back(std::move(check));
+    return true;
+  }
   if (reader.peek({"foreign", "key"})) return not_enforced("FOREIGN KEY");
+  if (!name.empty()) return fail(reader.unexpected("a constraint"));
   return false;
 }
 
@@ -49,9 +54,9 @@ Result<> read_elements(TokenReader& reader, CreateTableAst& ast) {
   std::vector<std::string> key;
   uint32_t key_columns = 0;
   do {
-    KALAM_TRY(const bool constraint, read_table_constraint(reader, key));
+    KALAM_TRY(const bool constraint, read_table_constraint(reader, ast, key));
     if (constraint) continue;
-    KALAM_TRY(ColumnDefinition column, read_column(reader));
+    KALAM_TRY(ColumnDefinition column, read_column(reader, ast.checks));
     column.ordinal = static_cast<uint32_t>(ast.columns.size()) + 1;
     if (column.is_primary_key() && ++key_columns > 1) {
       return fail(ErrorCode::kInvalidSql, "A table has one PRIMARY KEY; list its columns in one clause");
@@ -83,6 +88,21 @@ Result<> read_elements(TokenReader& reader, CreateTableAst& ast) {
   return {};
 }
 
+// Rows of one partition lie side by side, since segments are in the order of the key.
+Result<> set_partition(CreateTableAst& ast, const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    ColumnDefinition* column = find(ast.columns, names[i]);
+    if (column == nullptr) return fail(ErrorCode::kInvalidSql, "PARTITION BY column '" + names[i] + "' does not exist");
+    if (column->primary_key_position != i + 1) {
+      return fail(ErrorCode::kNotImplemented,
+                  "PARTITION BY takes the leading columns of the PRIMARY KEY, in its order; '" + names[i] +
+                      "' is not column " + std::to_string(i + 1) + " of it");
+    }
+    column->partition_key = true;
+  }
+  return {};
+}
+
 // The spellings of a flush policy outside WITH.
 Result<> read_flush(TokenReader& reader, CreateTableAst& ast) {
   if (reader.accept("policy")) {
@@ -107,11 +127,7 @@ Result<> read_trailing_clauses(TokenReader& reader, CreateTableAst& ast) {
   while (!reader.at_end()) {
     if (reader.accept({"partition", "by"})) {
       KALAM_TRY(const auto names, read_column_list(reader));
-      for (const std::string& name : names) {
-        ColumnDefinition* column = find(ast.columns, name);
-        if (column == nullptr) return fail(ErrorCode::kInvalidSql, "PARTITION BY column '" + name + "' does not exist");
-        return fail(ErrorCode::kNotImplemented, "PARTITION BY is not supported yet; leave it out");
-      }
+      KALAM_CHECK(set_partition(ast, names));
     } else if (reader.accept("using")) {
       KALAM_CHECK(reader.expect("kalamdb"));
     } else if (reader.accept("with")) {

@@ -2,8 +2,8 @@
 //
 //   CREATE [USER|SHARED|STREAM] TABLE [IF NOT EXISTS] [ns.]t ( element, … )
 //     [PARTITION BY (columns)] [USING kalamdb] [WITH (option = value, …)] [FLUSH …] [COMMENT 'text']
-//   element: column type [constraint …] | [CONSTRAINT name] PRIMARY KEY (columns)
-//   FLUSH:   POLICY 'rows:N,interval:S' | ROW_THRESHOLD n | ROWS n | INTERVAL seconds | SECONDS n
+//   element: column type [constraint …] | [CONSTRAINT name] PRIMARY KEY (columns) | [CONSTRAINT name] CHECK
+//   (expression) FLUSH:   POLICY 'rows:N,interval:S' | ROW_THRESHOLD n | ROWS n | INTERVAL seconds | SECONDS n
 #pragma once
 
 #include <optional>
@@ -18,8 +18,10 @@ struct CreateTableAst {
   bool if_not_exists = false;
   std::optional<model::TableType> type;          // from the prefix or the TYPE option
   std::vector<model::ColumnDefinition> columns;  // with ordinals and key positions
+  std::vector<model::CheckConstraint> checks;    // not yet bound
   model::TableOptions options;
   bool has_access_level = false;
+  bool has_compression = false;
   std::string comment;
 };
 

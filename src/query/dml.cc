@@ -21,10 +21,19 @@ Result<std::optional<PreparedWrites>> prepare_point_writes(const Services& servi
   KALAM_CHECK(check_access(*plan.table, context.caller, Access::kWrite));
   const duck::Statement& statement = *prepared.statement;
   if (statement.kind() != duck::StatementKind::kInsert) {
-    return prepare_point_change(services, context, statement, plan);
+    auto writes = prepare_point_change(services, context, statement, plan);
+    if (writes && *writes) {
+      KALAM_CHECK(enforce_checks(services, **writes));
+      // That there is nothing to write may be what a plan from before an ALTER TABLE says.
+      if ((*writes)->request.rows.empty() && services.catalog.version() != plan.catalog_version) {
+        return fail(ErrorCode::kConflict, "Table " + plan.table->qualified_name() + " was altered meanwhile");
+      }
+    }
+    return writes;
   }
   KALAM_TRY(PreparedWrites writes,
             prepare_insert_values(services, context, *statement.insert(), plan.table, plan.inserted));
+  KALAM_CHECK(enforce_checks(services, writes));
   return writes;
 }
 
@@ -36,14 +45,17 @@ Result<PreparedWrites> prepare_writes(const Services& services, const StatementC
     if (writes) return *std::move(writes);
   }
   const duck::Statement& statement = *prepared.statement;
-  if (statement.kind() == duck::StatementKind::kInsert) return prepare_insert(services, context, statement);
-  return prepare_change(services, context, statement);
+  auto writes = statement.kind() == duck::StatementKind::kInsert ? prepare_insert(services, context, statement)
+                                                                 : prepare_change(services, context, statement);
+  if (writes) KALAM_CHECK(enforce_checks(services, *writes));
+  return writes;
 }
 
 Result<StatementResult> run_writes(const Services& services, const StatementContext& context,
                                    const Prepared& prepared) {
   for (int attempt = 1;; ++attempt) {
     auto writes = prepare_writes(services, context, prepared);
+    if (!writes && writes.error().code == ErrorCode::kConflict && attempt < kMaxAttempts) continue;
     if (!writes) return fail(std::move(writes).error());
     const uint64_t rows = writes->request.rows.size();
     if (rows == 0) return writes_result(*prepared.statement, 0);

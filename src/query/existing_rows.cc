@@ -1,5 +1,7 @@
 #include "query/existing_rows.h"
 
+#include <algorithm>
+
 #include "query/insert.h"
 
 namespace kalamdb::query {
@@ -18,21 +20,20 @@ class OneScope : public duck::SourceResolver {
 
 }  // namespace
 
-Result<bool> ExistingRows::any(const std::string& condition) const {
+Result<bool> ScannedRows::any(const std::string& condition) const {
   KALAM_TRY(const bool none, for_each("1", condition + " LIMIT 1", [](const model::ValueView&) { return false; }));
   return !none;
 }
 
-Result<bool> ExistingRows::all(const model::ColumnDefinition& column,
-                               const std::function<bool(const model::ValueView&)>& accept) const {
+Result<bool> ScannedRows::all(const model::ColumnDefinition& column,
+                              const std::function<bool(const model::ValueView&)>& accept) const {
   return for_each(quoted(column.name), "_deleted IN (true, false)", accept);
 }
 
 // False as soon as `accept` refuses a row.
-Result<bool> ExistingRows::for_each(const std::string& select_list, const std::string& condition,
-                                    const std::function<bool(const model::ValueView&)>& accept) const {
-  KALAM_TRY(const auto statement, duck::Statement::parse("SELECT " + select_list + " FROM t WHERE _seq > " +
-                                                         std::to_string(after_) + " AND " + condition));
+Result<bool> ScannedRows::for_each(const std::string& select_list, const std::string& condition,
+                                   const std::function<bool(const model::ValueView&)>& accept) const {
+  KALAM_TRY(const auto statement, duck::Statement::parse("SELECT " + select_list + " FROM t WHERE " + condition));
   KALAM_TRY(const auto users, services_.storage.users(table_, snapshot_));
   for (const UserId& user : users) {
     KALAM_TRY(auto scan, services_.storage.scan(table_, user, snapshot_));
@@ -45,6 +46,36 @@ Result<bool> ExistingRows::for_each(const std::string& select_list, const std::s
         if (!accept(batch->cell(row, 0))) return false;
       }
     }
+  }
+  return true;
+}
+
+WrittenRows::WrittenRows(const Services& services, model::TablePtr table,
+                         const std::vector<storage::ChangeSetPtr>& commits)
+    : services_(services), table_(std::move(table)), commits_(commits) {
+  for (const auto& commit : commits_) {
+    for (const storage::RowChange& change : commit->rows) {
+      if (change.table->id != table_->id || change.kind == storage::ChangeKind::kDelete) continue;
+      rows_.push_back({.seq = change.seq, .key = change.key, .row = change.row});
+    }
+  }
+}
+
+Result<bool> WrittenRows::any(const std::string& condition) const {
+  if (rows_.empty()) return false;
+  KALAM_TRY(const auto statement, duck::Statement::parse("SELECT * FROM t WHERE " + condition));
+  KALAM_TRY(const auto predicate, services_.engine.bind_predicate(*statement, table_, duck::QueryContext{}));
+  std::vector<char> matches;
+  KALAM_CHECK(predicate->evaluate(rows_, matches));
+  return std::ranges::find(matches, 1) != matches.end();
+}
+
+Result<bool> WrittenRows::all(const model::ColumnDefinition& column,
+                              const std::function<bool(const model::ValueView&)>& accept) const {
+  for (const auto& record : rows_) {
+    KALAM_TRY(const auto row, model::RowView::open(record.row));
+    KALAM_TRY(const auto value, row.get(column));
+    if (!accept(value)) return false;
   }
   return true;
 }

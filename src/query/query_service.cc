@@ -39,6 +39,10 @@ Result<StatementResult> point_select(const Services& services, const StatementCo
                                      std::string_view key) {
   const UserId user = scope_of(*plan.table, context.caller);
   KALAM_TRY(const auto found, services.storage.find(plan.table, user, key, nullptr));
+  // The plan may not know what has written the row.
+  if (services.catalog.version() != plan.catalog_version) {
+    return fail(ErrorCode::kConflict, "Table " + plan.table->qualified_name() + " was altered meanwhile");
+  }
   std::vector<model::Row> rows;
   if (found) {
     KALAM_TRY(model::Row row, project(plan, *found));
@@ -164,7 +168,8 @@ Result<StatementResult> QueryService::run_statement(const Prepared& prepared, St
     if (plan->table != nullptr) {
       KALAM_CHECK(check_access(*plan->table, context.caller, Access::kRead));
       if (const auto key = point_key(*plan, context.parameters)) {
-        return point_select(services_, context, *plan, *key);
+        auto result = point_select(services_, context, *plan, *key);
+        if (result || result.error().code != ErrorCode::kConflict) return result;
       }
     }
   }

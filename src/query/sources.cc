@@ -49,6 +49,10 @@ Result<duck::TableSource> StatementSources::open_in(const std::string& default_n
   (void)snapshot();
   KALAM_TRY(const model::TablePtr table, services_.catalog.find_table(namespace_id, name.name));
   if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
+  if (expected_ != nullptr && table->namespace_id == expected_->namespace_id && table->name == expected_->name &&
+      (table->id != expected_->id || table->schema_version != expected_->schema_version)) {
+    return fail(ErrorCode::kConflict, "Table " + table->qualified_name() + " was altered meanwhile");
+  }
   if (table->is_view()) return open_view(services_, context_, *this, table, std::move(view));
   KALAM_CHECK(check_access(*table, context_.caller, Access::kRead));
   duck::TableSource source;

@@ -23,6 +23,8 @@ class StatementSources : public duck::SourceResolver {
   // The same for a view, which has a namespace of its own for unqualified names.
   Result<duck::TableSource> open_in(const std::string& default_namespace, const duck::TableName& name,
                                     std::shared_ptr<const ViewTables> view = nullptr);
+  // The statement changes rows of this table: opening it as another version is kConflict.
+  void expect(const model::TablePtr& table) { expected_ = table; }
   // The snapshot that this statement reads; taken at the first call.
   const hot::SnapshotPtr& snapshot();
 
@@ -30,6 +32,7 @@ class StatementSources : public duck::SourceResolver {
   const Services& services_;
   const StatementContext& context_;
   hot::SnapshotPtr snapshot_;
+  model::TablePtr expected_;
 };
 
 // A user table, no view, for reading or writing by `caller`. Errors: kTableNotFound, kPermissionDenied;

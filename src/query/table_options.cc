@@ -92,17 +92,35 @@ Result<> set_access_level(CreateTableAst& ast, std::string_view value) {
               "Invalid access level '" + std::string(value) + "'. Use PUBLIC, PRIVATE, RESTRICTED or DBA");
 }
 
+Result<> set_compression(CreateTableAst& ast, std::string_view value) {
+  for (const std::string_view codec : {"zstd", "snappy", "gzip", "lz4", "none"}) {
+    if (!equal_ignoring_case(value, codec)) continue;
+    ast.options.compression = codec;
+    ast.has_compression = true;
+    return {};
+  }
+  return fail(ErrorCode::kInvalidOperation,
+              "Invalid compression '" + std::string(value) + "'. Use zstd, snappy, gzip, lz4 or none");
+}
+
 struct Option {
   std::string_view name;
   Result<> (*apply)(CreateTableAst&, std::string_view);
 };
-constexpr std::array<Option, 7> kOptions{{{"type", set_type},
+constexpr std::array<Option, 8> kOptions{{{"compression", set_compression},
+                                          {"type", set_type},
                                           {"storage_id", set_storage_id},
                                           {"use_user_storage", set_use_user_storage},
                                           {"flush_policy", set_flush_policy},
                                           {"deleted_retention_hours", set_retention},
                                           {"ttl_seconds", set_ttl},
                                           {"access_level", set_access_level}}};
+
+// Known to clients, and refused until they do what they say.
+constexpr std::array<std::string_view, 10> kLaterOptions{
+    "partition_by_user", "max_rows_per_user",      "enable_rls",        "enable_cache",
+    "cache_ttl_seconds", "enable_replication",     "eviction_strategy", "max_stream_size_bytes",
+    "enable_compaction", "watermark_delay_seconds"};
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -155,6 +173,9 @@ Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::str
   }
   std::string upper(name);
   std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  if (std::ranges::find(kLaterOptions, name) != kLaterOptions.end()) {
+    return fail(ErrorCode::kNotImplemented, "Table option '" + upper + "' is not supported yet; leave it out");
+  }
   return fail(ErrorCode::kInvalidOperation, "Unknown table option '" + upper + "'");
 }
 
@@ -184,6 +205,9 @@ Result<> check_table_options(const CreateTableAst& ast, TableType type) {
   }
   if (type == TableType::kStream && options.flush_policy) {
     return fail(ErrorCode::kInvalidOperation, "FLUSH_POLICY does not apply to STREAM tables: they are never flushed");
+  }
+  if (type == TableType::kStream && ast.has_compression) {
+    return fail(ErrorCode::kInvalidOperation, "COMPRESSION does not apply to STREAM tables: they are never flushed");
   }
   if (type != TableType::kShared && ast.has_access_level) {
     return fail(ErrorCode::kInvalidOperation, "ACCESS_LEVEL is an option of SHARED tables only");

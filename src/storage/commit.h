@@ -55,19 +55,12 @@ struct SegmentsRead {
   uint64_t segments_version = 0;
 };
 
-// "I have read all rows of this table": a write to it by a later commit than `seq` is kConflict.
-struct TableRead {
-  TableId table;
-  Seq seq = 0;  // of the snapshot
-};
-
 class SegmentsChange;  // storage/segments_change.h
 
 struct CommitRequest {
   std::vector<RowWrite> rows;
   std::vector<RecordWrite> records;
   std::vector<SegmentsRead> segments_read;
-  std::vector<TableRead> tables_read;  // only in commits with `table_changes`
   // Tables that this commit creates, alters or drops: writes based on another schema version are kConflict from then
   // on.
   struct TableChange {
@@ -78,6 +71,9 @@ struct CommitRequest {
   std::vector<TableChange> table_changes;
   // Tables whose hot rows all go (DROP TABLE, TRUNCATE).
   std::vector<TableId> erase_tables;
+  // Only beside `table_changes`: asked on the committer's thread, when all earlier commits are written and watches have
+  // them (Storage::watch_writes), whether this one may be. Must be quick.
+  std::function<Result<>()> validate;
   // A flush, which src/storage itself asks for.
   std::shared_ptr<SegmentsChange> segments_change;
 };

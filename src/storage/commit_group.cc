@@ -92,7 +92,10 @@ Result<> CommitGroup::write(hot::Sync sync) {
 
 Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done) {
   KALAM_CHECK(check_segments(request));
-  KALAM_CHECK(check_tables(request));
+  if (request.validate) {
+    KALAM_ASSERT(goes_alone(request));
+    KALAM_CHECK(request.validate());
+  }
   // Tables first, so that a commit may put rows or records in what it has emptied.
   for (const TableId table : request.erase_tables) batch_->erase_table(table);
   done.rows.reserve(request.rows.size());
@@ -120,17 +123,6 @@ Result<> CommitGroup::check_segments(const CommitRequest& request) {
     }
     if (known->second != read.segments_version) {
       return fail(ErrorCode::kConflict, "The table was flushed meanwhile; run the statement again");
-    }
-  }
-  return {};
-}
-
-Result<> CommitGroup::check_tables(const CommitRequest& request) const {
-  KALAM_ASSERT(request.tables_read.empty() || goes_alone(request));  // `written_at` lacks the group's own commits
-  for (const TableRead& read : request.tables_read) {
-    const auto live = context_.tables.find(read.table);
-    if (live == context_.tables.end() || live->second.written_at > read.seq) {
-      return fail(ErrorCode::kConflict, "The table was written meanwhile; run the statement again");
     }
   }
   return {};

@@ -20,7 +20,6 @@ namespace kalamdb::storage {
 struct LiveTable {
   uint32_t schema_version = 0;
   Seq emptied_at = 0;  // the last commit that erased all its rows; 0: none since the start
-  Seq written_at = 0;  // the last commit that wrote rows; 0: none since the start
 };
 using LiveTables = std::unordered_map<TableId, LiveTable>;
 
@@ -80,7 +79,6 @@ class CommitGroup {
 
   Result<> validate_and_fill(CommitRequest& request, ChangeSet& done);
   Result<> check_segments(const CommitRequest& request);
-  Result<> check_tables(const CommitRequest& request) const;
   Result<> check_schema(const model::TablePtr& table) const;
   Result<> add_row(RowWrite& write, ChangeSet& done);
   Result<> insert_row(RowWrite& write, std::string full_key, const Current& current, ChangeSet& done);

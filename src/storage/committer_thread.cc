@@ -132,12 +132,6 @@ void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
   for (const Outcome& outcome : outcomes) {
     if (!outcome.result) continue;
     const ChangeSet& done = **outcome.result;
-    TableId written;
-    for (const RowChange& change : done.rows) {
-      if (change.table->id == written) continue;
-      written = change.table->id;
-      tables_[written].written_at = done.commit_seq;
-    }
     for (const auto& change : done.table_changes) {
       if (change.schema_version == 0) {
         tables_.erase(change.table);

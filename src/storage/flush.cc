@@ -6,21 +6,29 @@
 #include "base/log.h"
 #include "cold/bloom.h"
 #include "hot/keys.h"
+#include "model/key_codec.h"
 #include "storage/flush_change.h"
 
 namespace kalamdb::storage {
 namespace {
 
-// Hands out a scope's live rows in portions of one segment and takes notes of them.
+// Hands out a scope's live rows in portions of one segment, of one partition each, and takes notes of them.
 class FlushCursor final : public model::RowCursor {
  public:
-  FlushCursor(std::unique_ptr<model::RowCursor> rows, uint64_t max_segment_rows)
-      : rows_(std::move(rows)), max_segment_rows_(max_segment_rows) {}
+  FlushCursor(const model::TablePtr& table, std::unique_ptr<model::RowCursor> rows, uint64_t max_segment_rows)
+      : table_(table), rows_(std::move(rows)), max_segment_rows_(max_segment_rows) {
+    for (const auto* column : table_->primary_key()) {
+      if (column->partition_key) partition_columns_.push_back(column);
+    }
+  }
 
   // Begins the next portion; false if there are no rows left.
   Result<bool> begin_segment() {
     notes_ = {};
-    KALAM_TRY(waiting_, next_live());
+    if (!waiting_) {
+      KALAM_TRY(waiting_, next_live());
+    }
+    if (waiting_) partition_ = partition_of(waiting_->key);
     return waiting_.has_value();
   }
 
@@ -29,6 +37,10 @@ class FlushCursor final : public model::RowCursor {
     if (!record) {
       if (notes_.keys.size() >= max_segment_rows_) return std::nullopt;
       KALAM_TRY(record, next_live());
+      if (record && partition_of(record->key) != partition_) {
+        waiting_ = record;
+        return std::nullopt;
+      }
     }
     if (record) {
       notes_.keys.emplace_back(record->key);
@@ -51,6 +63,18 @@ class FlushCursor final : public model::RowCursor {
     return std::nullopt;
   }
 
+  // The part of a key that is its partition: the columns of PARTITION BY lead it.
+  std::string_view partition_of(std::string_view key) const {
+    std::string_view rest = key;
+    for (const auto* column : partition_columns_) {
+      if (!model::read_key(rest, column->type)) break;
+    }
+    return key.substr(0, key.size() - rest.size());
+  }
+
+  model::TablePtr table_;
+  std::vector<const model::ColumnDefinition*> partition_columns_;
+  std::string partition_;
   std::unique_ptr<model::RowCursor> rows_;
   uint64_t max_segment_rows_;
   bool at_end_ = false;
@@ -154,7 +178,7 @@ Result<> flush_scope(const FlushContext& context, const model::TablePtr& table, 
   const uint64_t segments_before = result.segments;
   const auto flushed = [&]() -> Result<> {
     const hot::SnapshotPtr snapshot = context.store.snapshot();
-    FlushCursor rows(context.store.scan(table->id, user, "", "", true, snapshot), context.max_segment_rows);
+    FlushCursor rows(table, context.store.scan(table->id, user, "", "", true, snapshot), context.max_segment_rows);
     while (true) {
       KALAM_TRY(const bool more, rows.begin_segment());
       if (!more) return {};

@@ -41,7 +41,10 @@ Result<> StorageImpl::open() {
   segments_ = std::make_unique<SegmentCache>(*store_);
   pending_ = std::make_unique<PendingRows>(*store_);
   KALAM_TRY(committer_, CommitterThread::start(*store_, *segments_, clock_, options_.durability, options_.node_number));
-  committer_->add_early_listener([this](const ChangeSetPtr& changes) { pending_->add(*changes); });
+  committer_->add_early_listener([this](const ChangeSetPtr& changes) {
+    pending_->add(*changes);
+    watches_.add(changes);
+  });
   return {};
 }
 

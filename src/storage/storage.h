@@ -44,6 +44,14 @@ struct TableStats {
   uint64_t segment_bytes = 0;
 };
 
+// Commits that write rows of one table, collected as long as it lives. Thread-safe.
+class WriteWatch {
+ public:
+  virtual ~WriteWatch() = default;
+  // Those since the last call, or since it was made, in their order.
+  virtual std::vector<ChangeSetPtr> take() = 0;
+};
+
 // Thread-safe. Owns the hot store and the committer.
 class Storage {
  public:
@@ -81,6 +89,9 @@ class Storage {
 
   // Whose rows the table has, hot or cold, at a snapshot; the one empty id for SHARED tables.
   virtual Result<std::vector<UserId>> users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) = 0;
+
+  // What a later snapshot does not have reaches the watch, before it is answered.
+  virtual std::shared_ptr<WriteWatch> watch_writes(TableId table) = 0;
 
   // Moves the hot live rows of the table, of every user, into segments. Tombstones stay until retention. Safe beside
   // readers, writers and a crash at any point. One flush of a table runs at a time; a second one waits.

@@ -14,6 +14,7 @@
 #include "storage/segment_cache.h"
 #include "storage/segment_files.h"
 #include "storage/storage.h"
+#include "storage/write_watches.h"
 
 namespace kalamdb::storage {
 
@@ -38,6 +39,7 @@ class StorageImpl final : public Storage {
                                     const hot::SnapshotPtr& snapshot) override;
 
   Result<std::vector<UserId>> users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) override;
+  std::shared_ptr<WriteWatch> watch_writes(TableId table) override { return watches_.watch(table); }
   Result<FlushResult> flush(const model::TablePtr& table) override;
   uint64_t pending_rows(TableId table) const override { return pending_->count(table); }
   Result<TableStats> stats(const model::TablePtr& table) override;
@@ -67,6 +69,7 @@ class StorageImpl final : public Storage {
   std::unique_ptr<PendingRows> pending_;
   SegmentFiles segment_files_;
   Readers readers_;
+  WriteWatches watches_;
   std::unique_ptr<CommitterThread> committer_;
 
   std::mutex mutex_;

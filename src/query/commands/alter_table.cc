@@ -24,15 +24,14 @@ class AlterTable : public Command {
     if (is_system_namespace(namespace_id)) {
       return fail(ErrorCode::kInvalidOperation, "Cannot alter system table '" + qualified + "'");
     }
-    std::pair<TableId, uint32_t> checked{};  // table and version as which the rows up to `checked_up_to` were looked at
-    Seq checked_up_to = 0;
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
       KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_id, name_.name));
       if (table == nullptr) {
         if (if_exists_) return message("Table " + qualified + " does not exist (skipped)");
         return fail(ErrorCode::kTableNotFound, qualified);
       }
-      if (table->is_view()) return fail(ErrorCode::kInvalidOperation, qualified + " is a view; use CREATE OR REPLACE VIEW");
+      if (table->is_view())
+        return fail(ErrorCode::kInvalidOperation, qualified + " is a view; use CREATE OR REPLACE VIEW");
       KALAM_CHECK(alteration_->authorize(*table, {context.caller.user, context.caller.role}));
       model::TableDefinition changed = *table;
       KALAM_TRY(Alteration::Outcome outcome, alteration_->apply(services, context, changed));
@@ -40,17 +39,17 @@ class AlterTable : public Command {
         return message("Table " + qualified + " unchanged: " + outcome.description + " (version " +
                        std::to_string(table->schema_version) + " - no changes needed)");
       }
-      std::optional<Seq> read_at;
+      std::shared_ptr<storage::WriteWatch> watch;
+      std::function<Result<>()> validate;
       if (outcome.check) {
-        const hot::SnapshotPtr snapshot = services.storage.hot().snapshot();
-        // Rows that were in order the last time still are: only what was written since is looked at again.
-        const std::pair current{table->id, table->schema_version};
-        const ExistingRows rows(services, context, table, snapshot, current == checked ? checked_up_to : 0);
-        KALAM_CHECK(outcome.check(rows));
-        checked = current;
-        read_at = checked_up_to = snapshot->seq();
+        // Rows that are there, then those that come meanwhile, the last of them when nothing more can come.
+        watch = services.storage.watch_writes(table->id);
+        KALAM_CHECK(outcome.check(ScannedRows(services, context, table)));
+        validate = [&] { return outcome.check(WrittenRows(services, table, watch->take())); };
+        KALAM_CHECK(validate());
       }
-      const auto altered = services.catalog.alter_table(table, std::move(changed), outcome.description, read_at);
+      const auto altered =
+          services.catalog.alter_table(table, std::move(changed), outcome.description, std::move(validate));
       if (altered) {
         rebind_views(services);
         return message("Table " + qualified + " altered successfully: " + outcome.description + " (version " +
@@ -58,9 +57,8 @@ class AlterTable : public Command {
       }
       if (altered.error().code != ErrorCode::kConflict) return fail(altered.error());
     }
-    return fail(ErrorCode::kConflict, "Table " + qualified +
-                                          " is being written or altered by others at a high rate; try the statement "
-                                          "again");
+    return fail(ErrorCode::kConflict,
+                "Table " + qualified + " is being altered by others at a high rate; try the statement again");
   }
 
  private:

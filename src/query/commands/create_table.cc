@@ -1,8 +1,11 @@
 // CREATE TABLE; its grammar is in create_table_parser.h.
 #include "query/create_table_parser.h"
 
+#include <algorithm>
+
 #include "auth/permissions.h"
 #include "query/commands.h"
+#include "query/constraints.h"
 #include "query/system_tables.h"
 #include "query/views.h"
 
@@ -33,6 +36,9 @@ class CreateTable : public Command {
       return fail(ErrorCode::kPermissionDenied, "Only DBA or System roles can create tables with ACCESS_LEVEL='DBA'");
     }
     KALAM_CHECK(check_table_options(ast_, type));
+    if (type == TableType::kStream && std::ranges::any_of(ast_.columns, &model::ColumnDefinition::partition_key)) {
+      return fail(ErrorCode::kInvalidOperation, "PARTITION BY does not apply to STREAM tables: they are never flushed");
+    }
 
     StatementResult result;
     result.message = "CREATE TABLE: " + std::string(lower_name(type)) + " table " + namespace_id + "." +
@@ -52,6 +58,10 @@ class CreateTable : public Command {
     }
     draft.comment = ast_.comment;
     draft.created_by = caller.user.value;
+    for (model::CheckConstraint check : ast_.checks) {
+      KALAM_CHECK(bind_check(services, draft, check));
+      draft.checks.push_back(std::move(check));
+    }
     KALAM_CHECK(services.catalog.create_table(std::move(draft)));
     rebind_views(services);
     return result;
