@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "catalog/catalog.h"
@@ -20,12 +21,12 @@ namespace {
 class InterruptedStore : public hot::Store {
  public:
   explicit InterruptedStore(hot::Store& store) : store_(store) {}
-  std::function<void()> after_get;
+  mutable std::function<void()> after_get;  // once
 
   Result<std::optional<std::string>> get_record(hot::RecordSpace space, std::string_view key,
                                                 const hot::SnapshotPtr& snapshot) const override {
     auto record = store_.get_record(space, key, snapshot);
-    if (after_get) after_get();
+    if (const auto interrupt = std::exchange(after_get, nullptr)) interrupt();
     return record;
   }
   Result<> scan_records(hot::RecordSpace space, std::string_view prefix, const hot::SnapshotPtr& snapshot,
@@ -192,16 +193,12 @@ TEST_F(RegistryTest, WhatWasReadBeforeAChangeIsNotKept) {
   store("t");
   InterruptedStore interrupted(database_->hot());
   Registry registry(interrupted, 10);
-  interrupted.after_get = [&] {
-    interrupted.after_get = nullptr;
-    registry.put(store("t", 2));
-  };
+  interrupted.after_get = [&] { registry.put(store("t", 2)); };
   EXPECT_EQ(version(registry, "t"), 1) << "it was asked for before the change";
   EXPECT_EQ(version(registry, "t"), 2);
 
   store("gone");
   interrupted.after_get = [&] {
-    interrupted.after_get = nullptr;
     remove(*storage::test_table(100, model::TableType::kShared, "gone"));
     registry.erase("app", "gone");
   };
