@@ -14,8 +14,8 @@ class Boxed {
  public:
   Boxed() = default;
   template <typename U>
-    requires(std::constructible_from<T, U> && !std::same_as<std::remove_cvref_t<U>, Boxed>)
-  Boxed(U&& value) : value_(std::make_unique<T>(std::forward<U>(value))) {
+  requires(std::constructible_from<T, U> && !std::same_as<std::remove_cvref_t<U>, Boxed>) Boxed(U&& value)
+      : value_(std::make_unique<T>(std::forward<U>(value))) {
     if (*value_ == T()) value_.reset();
   }
   Boxed(const Boxed& other) : value_(other.value_ == nullptr ? nullptr : std::make_unique<T>(*other.value_)) {}

@@ -17,6 +17,7 @@
 #include "catalog/registry.h"
 #include "catalog/user.h"
 #include "model/table.h"
+#include "storage/lru_cache.h"
 #include "storage/storage.h"
 
 namespace kalamdb::catalog {
@@ -53,6 +54,9 @@ class Catalog {
     return registry_.list(namespace_id);
   }
   Result<std::vector<model::TablePtr>> tables() const { return registry_.list(""); }
+  // Rows that were computed from all tables, for whoever wants the same again. The key names the version().
+  using Listings = storage::LruCache<std::vector<model::Row>>;
+  Listings& listings() const { return listings_; }
   RegistryCounters schema_cache_counters() const { return registry_.counters(); }
   bool has_namespace(std::string_view name) const;
   UserPtr find_user(std::string_view id) const;  // soft-deleted ones too
@@ -116,7 +120,8 @@ class Catalog {
 
   storage::Storage& storage_;
   platform::Clock& clock_;
-  mutable Registry registry_;  // a look-up may load
+  mutable Registry registry_;           // a look-up may load
+  mutable Listings listings_{8 << 20};  // cost in bytes
   UserListener user_listener_;
   std::mutex change_mutex_;
   std::atomic<CatalogStatePtr> state_;

@@ -171,6 +171,8 @@ struct SystemTable {
   bool every_role = false;  // else dba and system only
   std::vector<Column> columns;
   std::vector<Row> (*rows)(const Input& input) = nullptr;
+  // The rows follow from the catalog's tables and namespaces and from the caller's role, from nothing else.
+  bool of_schema = false;
   model::TablePtr definition = nullptr;  // derived from the above
 };
 
@@ -191,7 +193,8 @@ std::vector<SystemTable> describe_system_tables() {
         {"created_at", kTime},
         {"options", kJson, true},
         {"table_count", kInt}},
-       namespace_rows},
+       namespace_rows,
+       true},
       {"system",
        "tables",
        true,
@@ -204,7 +207,8 @@ std::vector<SystemTable> describe_system_tables() {
         {"comment", kText, true},
         {"updated_at", kTime},
         {"created_at", kTime}},
-       table_rows},
+       table_rows,
+       true},
       {"system",
        "schemas",
        false,
@@ -222,7 +226,8 @@ std::vector<SystemTable> describe_system_tables() {
         {"is_latest", kBoolean},
         {"storage_id", kText, true},
         {"use_user_storage", kBoolean, true}},
-       schema_rows},
+       schema_rows,
+       true},
       {"system",
        "columns",
        true,
@@ -238,7 +243,8 @@ std::vector<SystemTable> describe_system_tables() {
         {"nullable", kBoolean},
         {"primary_key", kBoolean},
         {"primary_key_pos", kBigInt, true}},
-       column_rows},
+       column_rows,
+       true},
       {"system",
        "users",
        false,
@@ -271,7 +277,8 @@ std::vector<SystemTable> describe_system_tables() {
        "tables",
        true,
        {{"table_catalog", kText}, {"table_schema", kText}, {"table_name", kText}, {"table_type", kText}},
-       information_tables},
+       information_tables,
+       true},
       {"information_schema",
        "columns",
        true,
@@ -283,7 +290,8 @@ std::vector<SystemTable> describe_system_tables() {
         {"column_default", kText, true},
         {"is_nullable", kText},
         {"data_type", kText}},
-       information_columns},
+       information_columns,
+       true},
       {"information_schema", "schemata", true, {{"catalog_name", kText}, {"schema_name", kText}}, information_schemata},
   };
 }
@@ -359,6 +367,23 @@ const SystemTable* find_system_table(std::string_view namespace_id, std::string_
   return nullptr;
 }
 
+// What a system table shows the caller. Rows of schemas are the same until the catalog changes, and are kept so long.
+Result<std::shared_ptr<const std::vector<Row>>> rows_of(const SystemTable& table, const Services& services,
+                                                        const Caller& caller) {
+  const std::string key = std::string(table.namespace_id) + "." + std::string(table.name) + " " +
+                          std::string(lower_name(caller.role)) + " " + std::to_string(services.catalog.version());
+  auto& kept = services.catalog.listings();
+  if (table.of_schema) {
+    if (auto rows = kept.get(key)) return rows;
+  }
+  const Input input{services, caller, services.catalog.state(), {}};
+  auto rows = std::make_shared<const std::vector<Row>>(table.rows(input));
+  KALAM_CHECK(input.check());
+  constexpr size_t kBytesPerCell = 64;  // about
+  if (table.of_schema) kept.put(key, rows, rows->size() * table.columns.size() * kBytesPerCell);
+  return rows;
+}
+
 }  // namespace
 
 model::Value default_text(const model::ColumnDefinition& column) {
@@ -398,10 +423,8 @@ Result<std::optional<duck::TableSource>> open_system_table(const Services& servi
                                                   "' cannot access table '" + qualified +
                                                   "'. System tables require 'dba' or 'system' role.");
   }
-  const Input input{services, caller, services.catalog.state(), {}};
-  auto rows = std::make_shared<const std::vector<Row>>(table->rows(input));
-  KALAM_CHECK(input.check());
   duck::TableSource source;
+  KALAM_TRY(auto rows, rows_of(*table, services, caller));
   source.computed = duck::ComputedRows{table->definition, std::move(rows)};
   return source;
 }
@@ -410,13 +433,11 @@ Result<StatementResult> select_system_table(const Services& services, const Call
                                             std::string_view namespace_id, std::string_view name) {
   const SystemTable* table = find_system_table(namespace_id, name);
   KALAM_ASSERT(table != nullptr);
-  const Input input{services, caller, services.catalog.state(), {}};
+  KALAM_TRY(const auto rows, rows_of(*table, services, caller));
   std::vector<duck::ResultColumn> columns;
   for (const auto& column : table->definition->columns) columns.push_back({column.name, column.type, &column});
-  auto rows = table->rows(input);
-  KALAM_CHECK(input.check());
   StatementResult result;
-  result.rows = make_result(std::move(columns), std::move(rows));
+  result.rows = make_result(std::move(columns), *rows);
   return result;
 }
 
