@@ -33,6 +33,8 @@ def test_world(server, number):
             world.change()
             if step % 9 == 8:
                 world.flush()
+            if step % 7 == 6:
+                world.alter()
         for step in range(QUERIES):
             world.compare_random_query()
             if step % 6 == 5:

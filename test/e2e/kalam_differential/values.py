@@ -103,6 +103,9 @@ class Table:
         kind = f"{self.kind} " if kalam else ""
         return f"CREATE {kind}TABLE {self.name} ({', '.join(columns)})"
 
+    def names(self):
+        return ", ".join(column.name for column in self.columns)
+
     def row(self, chance):
         return [column.value(chance) for column in self.columns]
 

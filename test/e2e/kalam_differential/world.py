@@ -3,6 +3,7 @@
 from kalam_testlib.http_client import flush
 
 from . import compare
+from .alterations import Alterations
 from .changes import Changes
 from .plain import PlainDuckDb
 from .queries import Queries
@@ -31,6 +32,7 @@ class World:
         self.root = server.root()
         # Services, since they may write SHARED tables.
         self.clients = {user: server.user(user, "service") for user in USERS}
+        self.alterations = Alterations(chance)
         self.statements = self.succeeded = self.with_rows = 0
         must_have = TYPES[:]
         chance.shuffle(must_have)
@@ -81,41 +83,103 @@ class World:
             raise Disagreement("different rows", sql, expected, actual)
 
     def contents(self, user, table):
-        """The rows of a table as DuckDB has them, by key."""
+        """DuckDB's answer with all rows of a table, and the rows by key."""
         self.plain_as(user)
-        rows = self.plain.run(f"SELECT {', '.join(column.name for column in table.columns)} FROM {table.name}")
-        return {table.key_of(row): row for row in rows}
+        answer = self.plain.answer(f"SELECT {table.names()} FROM {table.name}")
+        return answer, {table.key_of(row): row for row in answer["rows"]}
 
-    def compare_contents(self, user, table):
-        names = ", ".join(column.name for column in table.columns)
-        sql = f"SELECT {names} FROM {table.name}"
-        self.plain_as(user)
-        plain = self.plain.answer(sql)
-        self.compare_rows(sql, plain, self.clients[user].result(sql, namespace=self.namespace), ordered=False)
+    def compare_contents(self, user, table, result=None):
+        sql = f"SELECT {table.names()} FROM {table.name}"
+        plain, _ = self.contents(user, table)
+        self.compare_rows(sql, plain, result or self.clients[user].result(sql, namespace=self.namespace), ordered=False)
+
+    def change_plain(self, user, table, change):
+        """Runs a change on DuckDB: the error or None, and as an answer the rows that it wrote: new ones as they are now,
+        deleted ones as they were."""
+        answer, before = self.contents(user, table)
+        error = self.plain.answer(change.sql(kalam=False)).get("error")
+        _, after = self.contents(user, table)
+        written = [row for key, row in after.items() if before.get(key) != row]
+        written += [row for key, row in before.items() if key not in after]
+        return error, {"types": answer["types"], "rows": written}
+
+    def check_change(self, sql, written, result):
+        """A change's count, and what its RETURNING gave."""
+        self.with_rows += bool(written["rows"])
+        if result["row_count"] != len(written["rows"]):
+            raise Disagreement("different counts", sql, len(written["rows"]), result["row_count"])
+        if "rows" in result:
+            self.compare_rows(sql, written, result, ordered=False)
 
     def change(self):
-        """One random change, its count and the table behind it compared."""
+        """One random change, with its count, the rows of its RETURNING and the table behind it compared."""
         user, table = self.chance.choice(USERS), self.chance.choice(self.tables)
         change = Changes(self.chance, table, self.tables).change()
-        before = self.contents(user, table)
-        plain = self.plain.answer(change.sql(kalam=False))
-        after = self.contents(user, table)
+        error, written = self.change_plain(user, table, change)
         sql = change.sql(kalam=True)
         response = self.clients[user].sql(sql, namespace=self.namespace)
         self.statements += 1
-        if ("error" in plain) != (not response.ok) or crashed(response):
-            raise Disagreement("only one side fails", sql, plain.get("error", "ok"), response.text[:1000])
+        if (error is None) != response.ok or crashed(response):
+            raise Disagreement("only one side fails", sql, error, response.text[:1000])
         if response.ok:
             self.succeeded += 1
-            changed = sum(before.get(key) != row for key, row in after.items()) + len(before.keys() - after.keys())
-            count = response.results[-1]["row_count"]
-            if count != changed:
-                raise Disagreement("different counts", sql, changed, count)
-            self.with_rows += changed > 0
+            self.check_change(sql, written, response.results[-1])
         try:
             self.compare_contents(user, table)
         except Disagreement as disagreement:
-            raise Disagreement("different contents", sql, plain, disagreement) from None
+            raise Disagreement("different contents", sql, error, disagreement) from None
+
+    def transaction(self):
+        """Some changes in one transaction, which reads its own writes and is then committed or rolled back. DuckDB gets them
+        without one, and the rows of before where nothing is to stay: its own checks of keys are too eager in transactions."""
+        user = self.chance.choice(USERS)
+        self.plain_as(user)
+        for table in self.tables:
+            self.plain.run(f"CREATE OR REPLACE TEMP TABLE {table.name}_before AS FROM {table.name}")
+        statements, written, tables, error = ["BEGIN"], [], [], None
+        while error is None and len(written) < self.chance.randint(2, 4):
+            tables.append(self.chance.choice(self.tables))
+            change = Changes(self.chance, tables[-1], self.tables).change()
+            statements.append(change.sql(kalam=True))
+            error, rows = self.change_plain(user, tables[-1], change)
+            written.append(rows)
+        commits = self.chance.random() < 0.6
+        statements += [f"SELECT {tables[-1].names()} FROM {tables[-1].name}", "COMMIT" if commits else "ROLLBACK"]
+        sql = "; ".join(statements)
+        response = self.clients[user].sql(sql, namespace=self.namespace)
+        self.statements += len(statements)
+        if (error is None) != response.ok or crashed(response):
+            raise Disagreement("only one side fails", sql, error, response.text[:1000])
+        if response.ok:
+            self.succeeded += len(statements)
+            for rows, result in zip(written, response.results[1:]):
+                self.check_change(sql, rows, result)
+            self.compare_contents(user, tables[-1], response.results[-2])
+        self.plain_as(user)
+        for table in self.tables if error or not commits else ():
+            self.plain.run(f"DELETE FROM {table.name}")
+            self.plain.run(f"INSERT INTO {table.name} FROM {table.name}_before")
+        try:
+            for table in self.tables:
+                self.compare_contents(user, table)
+        except Disagreement as disagreement:
+            raise Disagreement("different contents", sql, error, disagreement) from None
+
+    def alter(self):
+        """One random ALTER TABLE, and what all users' rows are afterwards."""
+        table = self.chance.choice(self.tables)
+        plain, kalam = self.alterations.alter(table)
+        for schema in USERS if table.kind == "USER" else ("main",):
+            self.plain.run(f"USE {schema}")
+            self.plain.run(plain)
+        self.clients[USERS[0]].run(kalam, namespace=self.namespace)  # Who created the table.
+        self.statements += 1
+        self.succeeded += 1
+        for user in USERS:
+            try:
+                self.compare_contents(user, table)
+            except Disagreement as disagreement:
+                raise Disagreement("different contents", kalam, None, disagreement) from None
 
     def flush(self):
         flush(self.root, f"STORAGE FLUSH ALL IN {self.namespace}")
