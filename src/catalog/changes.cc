@@ -22,6 +22,11 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
   changed.updated_at_us = clock_.now_us();
   ++changed.schema_version;
   changed.history.push_back({changed.schema_version, changed.updated_at_us, std::move(description), changed.columns});
+  // How older rows read is the current columns' matter; kept in every version it would grow with their square.
+  for (auto& column : changed.history.back().columns) {
+    column.former.clear();
+    column.missing = {};
+  }
   auto table = std::make_shared<const model::TableDefinition>(std::move(changed));
 
   CommitRequest request;

@@ -44,6 +44,7 @@ ParsedAlteration parse_add_column(TokenReader& reader);
 ParsedAlteration parse_drop_column(TokenReader& reader);
 ParsedAlteration parse_modify_column(TokenReader& reader);
 ParsedAlteration parse_alter_column(TokenReader& reader);
+ParsedAlteration parse_column_type(TokenReader& reader, std::string name);  // behind ALTER COLUMN name TYPE
 ParsedAlteration parse_rename_column(TokenReader& reader);
 // RENAME TO name.
 std::unique_ptr<const Alteration> rename_table(std::string name);

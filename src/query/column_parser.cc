@@ -21,7 +21,13 @@ Result<> read_type_arguments(TokenReader& reader, std::optional<int64_t>& first,
   return reader.expect(")");
 }
 
-constexpr std::array<std::string_view, 5> kDefaultFunctions{"NOW", "SNOWFLAKE_ID", "UUID_V7", "ULID", "CURRENT_USER"};
+// With a value such as the function gives, as text.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kDefaultFunctions{
+    {{"NOW", "2024-01-02 03:04:05.678901"},
+     {"SNOWFLAKE_ID", "4611686018427387904"},
+     {"UUID_V7", "018f3a5c-0000-7000-8000-000000000000"},
+     {"ULID", "01ARZ3NDEKTSV4RRFFQ69G5FAV"},
+     {"CURRENT_USER", "ann"}}};
 
 Result<ColumnDefault> read_default_function(TokenReader& reader, const ColumnDefinition& column) {
   KALAM_TRY(const Name word, reader.name("a default value"));
@@ -29,10 +35,16 @@ Result<ColumnDefault> read_default_function(TokenReader& reader, const ColumnDef
   std::ranges::transform(function, function.begin(), [](unsigned char c) { return std::toupper(c); });
   if (function == "CURRENT_TIMESTAMP") function = "NOW";
   if (reader.accept("(")) KALAM_CHECK(reader.expect(")"));
-  if (std::ranges::find(kDefaultFunctions, function) == kDefaultFunctions.end()) {
+  const auto known =
+      std::ranges::find(kDefaultFunctions, function, &std::pair<std::string_view, std::string_view>::first);
+  if (known == kDefaultFunctions.end()) {
     return fail(ErrorCode::kInvalidSql, "Column '" + column.name + "': the function '" + word.text +
                                             "' is not supported in DEFAULT; use a literal, NOW(), SNOWFLAKE_ID(), "
                                             "UUID_V7(), ULID() or CURRENT_USER()");
+  }
+  if (!model::coerce(known->second, column.type)) {
+    return fail(ErrorCode::kInvalidSql,
+                "DEFAULT of column '" + column.name + "': " + function + "() gives no " + sql_name(column.type));
   }
   ColumnDefault value;
   value.kind = ColumnDefault::Kind::kFunction;

@@ -120,6 +120,15 @@ Result<> bind_check(const Services& services, const TableDefinition& table, Chec
   return {};
 }
 
+Result<bool> meets_check(const Services& services, const TableDefinition& table, const CheckConstraint& check,
+                         const std::string& row) {
+  KALAM_TRY(const auto violated, bind_violation(services, std::make_shared<const TableDefinition>(table), check));
+  const model::RowRecord record{.row = row};
+  std::vector<char> violates;
+  KALAM_CHECK(violated->evaluate(std::span(&record, 1), violates));
+  return violates[0] == 0;
+}
+
 Result<> enforce_checks(const Services& services, const PreparedWrites& writes) {
   const std::span<const storage::RowWrite> rows(writes.request.rows);
   for (size_t begin = 0; begin < rows.size();) {

@@ -45,6 +45,10 @@ class CheckPool {
 // has none, and the ordinals of its columns. Errors: kInvalidSql, kInvalidOperation, naming the constraint.
 Result<> bind_check(const Services& services, const model::TableDefinition& table, model::CheckConstraint& check);
 
+// Whether a stored row meets it.
+Result<bool> meets_check(const Services& services, const model::TableDefinition& table,
+                         const model::CheckConstraint& check, const std::string& row);
+
 // Errors: kConstraintViolation naming the constraint, the table and the row, counted from 1 within the writes.
 Result<> enforce_checks(const Services& services, const PreparedWrites& writes);
 

@@ -74,6 +74,7 @@ std::string options_json(const model::TableDefinition& table) {
     if (options.flush_policy->interval_seconds > 0) policy["interval"] = options.flush_policy->interval_seconds;
   }
   if (options.deleted_retention_hours) json["deleted_retention_hours"] = *options.deleted_retention_hours;
+  for (const auto& check : table.checks) json["checks"][check.name] = check.expression;
   return json.dump();
 }
 
