@@ -22,6 +22,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
       : services_(services), exchange_(std::move(exchange)), started_us_(services.clock.monotonic_us()) {}
 
   void start() {
+    call_.request_id = choose_request_id();
     const std::string_view authorization = exchange_->request().header("Authorization");
     if (auto identity = services_.authenticator.authenticate(authorization)) return authenticated(*identity);
     services_.authenticator.authenticate_basic(
@@ -36,17 +37,16 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
     net::HttpResponse response;
     response.status = status;
     response.body = std::move(body);
-    add_request_id(response);
+    response.headers.push_back({"X-Request-ID", call_.request_id});
     exchange_->respond(std::move(response));
   }
 
   // The client's own id if it is a sane one, else a new one.
-  void add_request_id(net::HttpResponse& response) {
+  std::string choose_request_id() const {
     const std::string_view given = exchange_->request().header("X-Request-ID");
     const bool sane = !given.empty() && given.size() <= 128 &&
                       std::ranges::all_of(given, [](unsigned char c) { return c > ' ' && c < 0x7f; });
-    response.headers.push_back(
-        {"X-Request-ID", sane ? std::string(given) : std::to_string(services_.queries.services().ids.next())});
+    return sane ? std::string(given) : std::to_string(services_.queries.services().ids.next());
   }
 
   void authenticated(const auth::AuthResult<auth::Identity>& identity) {
@@ -158,7 +158,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
     streaming_ = true;
     net::HttpResponse response;
     response.body = std::move(part);
-    add_request_id(response);
+    response.headers.push_back({"X-Request-ID", call_.request_id});
     exchange_->begin(std::move(response));
     return {};
   }

@@ -29,6 +29,7 @@ enum class ErrorCode : uint8_t {
   kInvalidOperation,     // understood, but not possible on this object
   kConstraintViolation,  // NOT NULL and the like
   kConflict,             // a concurrent change won; running again may succeed
+  kTransactionLeftOpen,  // a request ended between BEGIN and COMMIT
   kIdempotentConflict,   // a job with the same idempotency key is live
   kExecution,            // failed while running
   kSchema,               // a value does not fit its column

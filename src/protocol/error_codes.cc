@@ -43,6 +43,7 @@ constexpr std::array kTable = {
     Row{ErrorCode::kInvalidOperation, "SQL_EXECUTION_ERROR", 400, "Invalid operation: ", Shown::kAlways},
     Row{ErrorCode::kConstraintViolation, "SQL_EXECUTION_ERROR", 400, "Constraint violation: ", Shown::kAlways},
     Row{ErrorCode::kConflict, "SQL_EXECUTION_ERROR", 400, "Conflict: ", Shown::kAlways},
+    Row{ErrorCode::kTransactionLeftOpen, "SQL_EXECUTION_ERROR", 400, "", Shown::kAlways},
     Row{ErrorCode::kIdempotentConflict, "SQL_EXECUTION_ERROR", 400, "Idempotent conflict: ", Shown::kAlways},
     Row{ErrorCode::kExecution, "SQL_EXECUTION_ERROR", 400, "Execution error: ", Shown::kIfOwnMistake},
     Row{ErrorCode::kSchema, "SQL_EXECUTION_ERROR", 400, "Schema error: ", Shown::kNever},

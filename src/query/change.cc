@@ -144,9 +144,12 @@ Result<std::optional<PreparedWrites>> prepare_point_change(const Services& servi
     KALAM_TRY(model::Value value, values.of(*change.set[i].value, *plan.assigned[i], 0));
     touched.assigned.push_back(std::move(value));
   }
-  const hot::SnapshotPtr snapshot = services.storage.hot().snapshot();
+  StatementSources sources(services, context);
+  const hot::SnapshotPtr& snapshot = sources.snapshot();
   KALAM_TRY(const uint64_t version, services.storage.segments_version(plan.table, builder.user(), snapshot));
-  KALAM_TRY(const auto found, services.storage.find(plan.table, builder.user(), *key, snapshot));
+  KALAM_TRY(const auto found, context.transaction() != nullptr
+                                  ? context.transaction()->find(plan.table, builder.user(), *key)
+                                  : services.storage.find(plan.table, builder.user(), *key, snapshot));
   if (!found) return builder.finish(version);
   KALAM_TRY(touched.current, decode_row(*plan.table, *found));
   touched.seq = found->seq;

@@ -17,6 +17,7 @@
 #include "platform/random.h"
 #include "query/constraints.h"
 #include "query/token_reader.h"
+#include "query/transaction.h"
 #include "storage/lru_cache.h"
 #include "storage/storage.h"
 
@@ -39,6 +40,7 @@ struct QueryLimits {
   uint64_t default_stream_ttl_seconds = 10;
   unsigned bcrypt_cost = 12;
   auth::PasswordPolicy passwords;
+  TransactionLimits transactions;
 };
 
 // What statements work with. References outlive every statement.
@@ -50,6 +52,7 @@ struct Services {
   platform::Clock& clock;
   platform::Random& random;
   platform::SnowflakeGenerator& ids;
+  OpenTransactions& transactions;
   QueryLimits limits;
   // The SELECTs of views, parsed, by view and version; bounded in bytes of SQL text.
   std::shared_ptr<storage::LruCache<duck::Statement>> view_statements =
@@ -57,13 +60,25 @@ struct Services {
   std::shared_ptr<CheckPool> checks = std::make_shared<CheckPool>();
 };
 
+// What lasts from one statement of a request to the next.
+struct RequestState {
+  std::string owner;         // "sql-req-<request id>"
+  std::string namespace_id;  // for unqualified names; USE changes it
+  std::unique_ptr<RequestTransaction> transaction;
+};
+
 // One statement's surroundings.
 struct StatementContext {
   Caller caller;
   std::string namespace_id = "default";  // for unqualified names
   std::span<const model::Value> parameters;
-  std::string host;                         // the request's Host header, for URLs in answers
-  std::string* switch_namespace = nullptr;  // USE sets it for the rest of the request
+  std::string host;                 // the request's Host header, for URLs in answers
+  RequestState* request = nullptr;  // set where several statements may come; always there for commands
+
+  // The rows as the open transaction sees them; nullptr outside transactions.
+  storage::Transaction* transaction() const {
+    return request != nullptr && request->transaction != nullptr ? &request->transaction->rows() : nullptr;
+  }
 };
 
 // The answer to one statement: rows, or a message and a count.
@@ -80,6 +95,8 @@ class Command {
   virtual ~Command() = default;
   // Whether this role may try it at all; asked of every statement of a request before the first one runs.
   virtual Result<> authorize(const Caller& caller) const = 0;
+  // Whether it may run between BEGIN and COMMIT. What changes definitions or starts jobs may not.
+  virtual bool is_allowed_in_transaction() const { return false; }
   virtual Result<StatementResult> run(const Services& services, const StatementContext& context) const = 0;
 };
 

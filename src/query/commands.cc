@@ -78,10 +78,12 @@ const std::array kSyntax{
     Syntax{{{"kill"}}, true, parse_not_implemented},
     Syntax{{{"create", "topic"}}, true, parse_not_implemented},
     Syntax{{{"consume"}}, true, parse_not_implemented},
-    Syntax{{{"begin"}}, true, parse_transaction},
-    Syntax{{{"start", "transaction"}}, true, parse_transaction},
-    Syntax{{{"commit"}}, true, parse_transaction},
-    Syntax{{{"rollback"}}, true, parse_transaction},
+    Syntax{{{"begin"}}, false, parse_begin},
+    Syntax{{{"start", "transaction"}}, false, parse_begin},
+    Syntax{{{"commit"}}, false, parse_commit},
+    Syntax{{{"rollback"}}, false, parse_rollback},
+    Syntax{{{"savepoint"}}, false, parse_savepoint},
+    Syntax{{{"release"}}, false, parse_savepoint},
 };
 
 }  // namespace

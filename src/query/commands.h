@@ -36,7 +36,10 @@ ParsedCommand parse_flush_table(TokenReader& reader);
 ParsedCommand parse_storage_flush_all(TokenReader& reader);
 ParsedCommand parse_flush_all_tables(TokenReader& reader);
 ParsedCommand parse_subscribe(TokenReader& reader);
-ParsedCommand parse_transaction(TokenReader& reader);
+ParsedCommand parse_begin(TokenReader& reader);
+ParsedCommand parse_commit(TokenReader& reader);
+ParsedCommand parse_rollback(TokenReader& reader);
+ParsedCommand parse_savepoint(TokenReader& reader);
 ParsedCommand parse_set(TokenReader& reader);
 ParsedCommand parse_not_implemented(TokenReader& reader);
 

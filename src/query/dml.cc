@@ -59,9 +59,11 @@ Result<StatementResult> run_writes(const Services& services, const StatementCont
     if (!writes) return fail(std::move(writes).error());
     const uint64_t rows = writes->request.rows.size();
     if (rows == 0) return writes_result(*prepared.statement, 0);
-    auto committed = services.storage.committer().commit(std::move(writes->request));
+    auto committed = context.transaction() != nullptr ? context.request->transaction->apply(std::move(writes->request))
+                                                      : services.storage.committer().commit(std::move(writes->request));
     if (committed) return writes_result(*prepared.statement, rows - (*committed)->ignored_rows);
-    if (committed.error().code != ErrorCode::kConflict) return fail(std::move(committed).error());
+    const bool may_try_again = committed.error().code == ErrorCode::kConflict && context.transaction() == nullptr;
+    if (!may_try_again) return fail(std::move(committed).error());
     if (attempt == kMaxAttempts) {
       return fail(ErrorCode::kConflict, "The rows are being changed by others at a high rate; try the statement again");
     }

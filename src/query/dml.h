@@ -20,7 +20,8 @@ Result<PreparedWrites> prepare_writes(const Services& services, const StatementC
 Result<std::optional<PreparedWrites>> prepare_point_writes(const Services& services, const StatementContext& context,
                                                            const Prepared& prepared, const PointPlan& plan);
 
-// Prepares and commits, again while others win the race for the same rows, up to kMaxAttempts times. Blocks.
+// Prepares and commits, or hands the writes to the open transaction; again while others win the race for the same rows,
+// up to kMaxAttempts times. Blocks.
 Result<StatementResult> run_writes(const Services& services, const StatementContext& context, const Prepared& prepared);
 inline constexpr int kMaxAttempts = 20;
 

@@ -20,6 +20,7 @@ class InsertBuilder {
   InsertBuilder(const Services& services, const StatementContext& context, model::TablePtr table,
                 const std::vector<const model::ColumnDefinition*>& columns, bool ignore_conflicts)
       : services_(services),
+        transaction_(context.transaction()),
         values_(services, context),
         table_(std::move(table)),
         user_(scope_of(*table_, context.caller)),
@@ -62,7 +63,8 @@ class InsertBuilder {
     std::vector<std::string> keys;
     keys.reserve(writes_.request.rows.size());
     for (const auto& write : writes_.request.rows) keys.push_back(write.key);
-    KALAM_TRY(const auto cold, services_.storage.cold_keys(table_, user_, keys));
+    KALAM_TRY(const auto cold, transaction_ != nullptr ? transaction_->cold_keys(table_, user_, keys)
+                                                       : services_.storage.cold_keys(table_, user_, keys, nullptr));
     writes_.request.segments_read.push_back({table_->id, user_, cold.segments_version});
     if (cold.taken.empty()) return std::move(writes_);
     if (kind_ == storage::WriteKind::kInsert) {
@@ -82,6 +84,7 @@ class InsertBuilder {
 
  private:
   const Services& services_;
+  storage::Transaction* transaction_;  // nullptr outside transactions
   RowValues values_;
   model::TablePtr table_;
   UserId user_;

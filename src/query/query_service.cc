@@ -38,7 +38,8 @@ Result<model::Row> project(const PointPlan& plan, const storage::FoundRow& found
 Result<StatementResult> point_select(const Services& services, const StatementContext& context, const PointPlan& plan,
                                      std::string_view key) {
   const UserId user = scope_of(*plan.table, context.caller);
-  KALAM_TRY(const auto found, services.storage.find(plan.table, user, key, nullptr));
+  KALAM_TRY(const auto found, context.transaction() != nullptr ? context.transaction()->find(plan.table, user, key)
+                                                               : services.storage.find(plan.table, user, key, nullptr));
   // The plan may not know what has written the row.
   if (services.catalog.version() != plan.catalog_version) {
     return fail(ErrorCode::kConflict, "Table " + plan.table->qualified_name() + " was altered meanwhile");
@@ -64,6 +65,15 @@ bool may_block(const Services& services, const PointPlan& plan, const StatementC
   if (!has_segments(services, plan, context)) return false;
   const auto hot = services.storage.hot().get(plan.table->id, scope_of(*plan.table, context.caller), key, nullptr);
   return !hot || !*hot;
+}
+
+// Whether the statement may run in the request's transaction, if one is open.
+Result<> check_transaction(const RequestState& request, const Prepared& statement) {
+  if (request.transaction == nullptr) return {};
+  KALAM_CHECK(request.transaction->check_age());
+  if (statement.command == nullptr || statement.command->is_allowed_in_transaction()) return {};
+  return fail(ErrorCode::kInvalidOperation,
+              "DDL is not allowed inside explicit transaction '" + request.transaction->id() + "'");
 }
 
 }  // namespace
@@ -211,19 +221,25 @@ std::optional<RequestError> QueryService::run(const SqlCall& call, const ResultS
   auto prepared = prepare_all();
   if (!prepared) return RequestError{std::move(prepared).error(), 0};
 
-  std::string namespace_id = call.namespace_id;
+  RequestState request{.owner = "sql-req-" + call.request_id, .namespace_id = call.namespace_id};
   for (size_t i = 0; i < prepared->size(); ++i) {
     const Prepared& statement = *(*prepared)[i];
     const auto run_one = [&]() -> Result<> {
       KALAM_TRY(StatementContext context, context_for(call, statement));
-      context.namespace_id = namespace_id;
-      context.switch_namespace = &namespace_id;
+      context.namespace_id = request.namespace_id;
+      context.request = &request;
+      KALAM_CHECK(check_transaction(request, statement));
       const std::string as_user = context.caller.user.value;
       KALAM_TRY(StatementResult result, run_statement(statement, std::move(context)));
       result.as_user = as_user;
       return sink(std::move(result));
     };
     if (auto outcome = run_one(); !outcome) return RequestError{std::move(outcome).error(), i + 1};
+  }
+  if (request.transaction != nullptr) {
+    return RequestError{Error(ErrorCode::kTransactionLeftOpen,
+                              "Request completed with an open explicit transaction; rolled back automatically"),
+                        0};
   }
   return std::nullopt;
 }

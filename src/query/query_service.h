@@ -15,7 +15,8 @@ struct SqlCall {
   std::string sql;
   std::optional<std::vector<model::Value>> parameters;
   std::string namespace_id = "default";
-  std::string host;  // the request's Host header
+  std::string host;        // the request's Host header
+  std::string request_id;  // names the owner of its transaction
 };
 
 // Takes the results of a request one after another. Its row sets are read while it is called. An error ends the

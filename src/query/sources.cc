@@ -33,6 +33,7 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
 }
 
 const hot::SnapshotPtr& StatementSources::snapshot() {
+  if (context_.transaction() != nullptr) return context_.transaction()->snapshot();
   if (snapshot_ == nullptr) snapshot_ = services_.storage.hot().snapshot();
   return snapshot_;
 }
@@ -56,7 +57,12 @@ Result<duck::TableSource> StatementSources::open_in(const std::string& default_n
   if (table->is_view()) return open_view(services_, context_, *this, table, std::move(view));
   KALAM_CHECK(check_access(*table, context_.caller, Access::kRead));
   duck::TableSource source;
-  KALAM_TRY(source.scan, services_.storage.scan(table, scope_of(*table, context_.caller), snapshot()));
+  const UserId user = scope_of(*table, context_.caller);
+  if (context_.transaction() != nullptr) {
+    KALAM_TRY(source.scan, context_.transaction()->scan(table, user));
+  } else {
+    KALAM_TRY(source.scan, services_.storage.scan(table, user, snapshot()));
+  }
   return source;
 }
 

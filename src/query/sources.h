@@ -25,7 +25,7 @@ class StatementSources : public duck::SourceResolver {
                                     std::shared_ptr<const ViewTables> view = nullptr);
   // The statement changes rows of this table: opening it as another version is kConflict.
   void expect(const model::TablePtr& table) { expected_ = table; }
-  // The snapshot that this statement reads; taken at the first call.
+  // The snapshot that this statement reads: its transaction's, else taken at the first call.
   const hot::SnapshotPtr& snapshot();
 
  private:

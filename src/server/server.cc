@@ -31,6 +31,7 @@ struct Server::Parts {
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<catalog::Catalog> catalog;
   std::unique_ptr<jobs::JobManager> jobs;
+  query::OpenTransactions transactions;
   std::unique_ptr<query::QueryService> queries;
   std::jthread flush_schedule;
 
@@ -80,6 +81,8 @@ query::QueryLimits query_limits(const Config& config) {
   limits.default_stream_ttl_seconds = static_cast<uint64_t>(config.stream_ttl_s);
   limits.bcrypt_cost = static_cast<unsigned>(config.bcrypt_cost);
   limits.passwords = password_policy(config);
+  limits.transactions.max_age_ms = config.transaction_timeout_s * 1000;
+  limits.transactions.max_bytes = static_cast<uint64_t>(config.max_transaction_bytes);
   return limits;
 }
 
@@ -139,7 +142,7 @@ Result<> Server::Parts::open_catalog() {
 Result<> Server::Parts::start_jobs() {
   jobs = std::make_unique<jobs::JobManager>(*storage, clock, random);
   queries = std::make_unique<query::QueryService>(
-      query::Services{*catalog, *storage, *engine, *jobs, clock, random, *ids, query_limits(config)});
+      query::Services{*catalog, *storage, *engine, *jobs, clock, random, *ids, transactions, query_limits(config)});
   query::register_executors(queries->services(), *jobs);
   KALAM_CHECK(jobs->start());
   flush_schedule = std::jthread([this](const std::stop_token& stop) {

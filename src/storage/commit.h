@@ -78,6 +78,9 @@ struct CommitRequest {
   std::shared_ptr<SegmentsChange> segments_change;
 };
 
+// What an INSERT is told whose key is taken: by this very request, or by a hot row.
+std::unexpected<Error> duplicate_key(const RowWrite& write, bool in_this_request);
+
 enum class ChangeKind : uint8_t { kInsert, kUpdate, kDelete };
 
 struct RowChange {

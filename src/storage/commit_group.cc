@@ -17,6 +17,10 @@ std::unexpected<Error> row_conflict() {
   return fail(ErrorCode::kConflict, "The row was changed by a concurrent request; run the statement again");
 }
 
+bool is_stream(const RowWrite& write) { return write.table->type == model::TableType::kStream; }
+
+}  // namespace
+
 std::unexpected<Error> duplicate_key(const RowWrite& write, bool in_this_request) {
   std::string columns;
   for (const auto* column : write.table->primary_key()) {
@@ -31,10 +35,6 @@ std::unexpected<Error> duplicate_key(const RowWrite& write, bool in_this_request
   }
   return fail(ErrorCode::kAlreadyExists, std::move(message));
 }
-
-bool is_stream(const RowWrite& write) { return write.table->type == model::TableType::kStream; }
-
-}  // namespace
 
 bool goes_alone(const CommitRequest& request) {
   return !request.table_changes.empty() || !request.erase_tables.empty() || request.segments_change != nullptr;

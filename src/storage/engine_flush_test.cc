@@ -51,7 +51,7 @@ TEST_F(EngineFlushTest, PositionsAreThoseOfTheKeysInOrder) {
     EXPECT_FALSE((*changed)->cold);
   }
   const std::vector<std::string> keys = {test_key(1), test_key(3), test_key(kRows + 1)};
-  EXPECT_EQ(database_->cold_keys(shared_, nobody_, keys)->taken, std::vector{test_key(3)});
+  EXPECT_EQ(database_->cold_keys(shared_, nobody_, keys, nullptr)->taken, std::vector{test_key(3)});
   ASSERT_TRUE(remove(shared_, nobody_, 3));
   EXPECT_EQ(database_->find(shared_, nobody_, test_key(3), nullptr)->has_value(), false);
   const auto again = flush(shared_);

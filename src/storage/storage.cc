@@ -113,18 +113,18 @@ Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TableP
 }
 
 Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, const UserId& user,
-                                                 std::span<const std::string> keys) {
+                                                 std::span<const std::string> keys, const hot::SnapshotPtr& snapshot) {
   ColdKeys result;
   if (table->type == model::TableType::kStream) return result;
   const std::string scope = hot::scope_prefix(table->id, user);
-  KALAM_TRY(result.segments_version, segments_->segments_version(scope, nullptr));
+  KALAM_TRY(result.segments_version, segments_->segments_version(scope, snapshot));
   if (result.segments_version == 0) return result;
-  const hot::SnapshotPtr snapshot = store_->snapshot();
+  const hot::SnapshotPtr at = snapshot != nullptr ? snapshot : store_->snapshot();
   const auto reader = readers_.enter(table->id);
-  KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
+  KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
   if (manifest == nullptr) return result;
   result.segments_version = manifest->segments_version;
-  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, keys, snapshot));
+  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, keys, at));
   for (duck::SegmentRow& row : rows) result.taken.push_back(std::move(row.key));
   return result;
 }

@@ -71,15 +71,15 @@ class Storage {
   // The row with this key, live and at the snapshot (nullptr: now). The usual case is one hot get.
   virtual Result<std::optional<FoundRow>> find(const model::TablePtr& table, const UserId& user, std::string_view key,
                                                const hot::SnapshotPtr& snapshot) = 0;
-  // Which of `keys` are taken by live cold rows, and the segments version that this was read at, for
-  // CommitRequest::segments_read. Hot rows are the committer's to check. Cheap when there are no segments or their key
-  // ranges and Bloom filters rule the keys out.
+  // Which of `keys` are taken by live cold rows at the snapshot (nullptr: now), and the segments version that this was
+  // read at, for CommitRequest::segments_read. Hot rows are the committer's to check. Cheap when there are no segments
+  // or their key ranges and Bloom filters rule the keys out.
   struct ColdKeys {
     std::vector<std::string> taken;
     uint64_t segments_version = 0;
   };
   virtual Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user,
-                                     std::span<const std::string> keys) = 0;
+                                     std::span<const std::string> keys, const hot::SnapshotPtr& snapshot) = 0;
   // What duck::Engine scans, bound to scope and snapshot.
   virtual Result<std::shared_ptr<const duck::TableScan>> scan(const model::TablePtr& table, const UserId& user,
                                                               const hot::SnapshotPtr& snapshot) = 0;

@@ -126,7 +126,7 @@ class DatabaseTest : public testing::Test {
     CommitRequest request;
     request.rows.push_back(insert(table, user, id, v));
     const std::string key = test_key(id);
-    KALAM_TRY(const auto cold, database_->cold_keys(table, user, std::span(&key, 1)));
+    KALAM_TRY(const auto cold, database_->cold_keys(table, user, std::span(&key, 1), nullptr));
     if (!cold.taken.empty()) return fail(ErrorCode::kConflict, "the row has come meanwhile");
     request.segments_read.push_back({table->id, user, cold.segments_version});
     return database_->committer().commit(std::move(request));

@@ -50,6 +50,7 @@ class DescribeTable : public Command {
   DescribeTable(QualifiedName name, bool history) : name_(std::move(name)), history_(history) {}
 
   Result<> authorize(const Caller&) const override { return {}; }  // depends on the table: see run()
+  bool is_allowed_in_transaction() const override { return true; }
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     const std::string& namespace_id = namespace_of(name_, context);

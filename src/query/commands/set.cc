@@ -11,6 +11,7 @@ namespace {
 class HarmlessSet : public Command {
  public:
   Result<> authorize(const Caller&) const override { return {}; }
+  bool is_allowed_in_transaction() const override { return true; }
   Result<StatementResult> run(const Services&, const StatementContext&) const override {
     StatementResult result;
     result.message = "SET";

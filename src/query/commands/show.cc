@@ -9,6 +9,7 @@ namespace {
 class ShowNamespaces : public Command {
  public:
   Result<> authorize(const Caller&) const override { return {}; }
+  bool is_allowed_in_transaction() const override { return true; }
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     return select_system_table(services, context.caller, "system", "namespaces");
   }
@@ -18,6 +19,7 @@ class ShowTables : public Command {
  public:
   explicit ShowTables(std::string namespace_id) : namespace_id_(std::move(namespace_id)) {}
   Result<> authorize(const Caller&) const override { return {}; }
+  bool is_allowed_in_transaction() const override { return true; }
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     if (!namespace_id_.empty() && !services.catalog.has_namespace(namespace_id_)) {
       return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + namespace_id_ + "' not found");

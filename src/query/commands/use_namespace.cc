@@ -10,12 +10,13 @@ class UseNamespace : public Command {
   explicit UseNamespace(std::string name) : name_(std::move(name)) {}
 
   Result<> authorize(const Caller&) const override { return {}; }
+  bool is_allowed_in_transaction() const override { return true; }
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     if (!services.catalog.has_namespace(name_)) {
       return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + name_ + "' not found");
     }
-    *context.switch_namespace = name_;
+    context.request->namespace_id = name_;
     StatementResult result;
     result.message = "Namespace switched to '" + name_ + "'";
     return result;
