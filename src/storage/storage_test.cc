@@ -83,7 +83,7 @@ TEST_F(StorageTest, FlushedRowsAreFoundScannedAndTaken) {
   EXPECT_TRUE((*found)->cold);
   EXPECT_EQ(test_value((*found)->row), 70);
   const std::vector<std::string> keys = {test_key(7), test_key(50), test_key(101)};
-  const auto cold = database_->cold_keys(shared_, nobody_, keys);
+  const auto cold = database_->cold_keys(shared_, nobody_, keys, nullptr);
   EXPECT_EQ(cold->taken, std::vector{test_key(7)});
   EXPECT_EQ(cold->segments_version, 1u);
   const auto stats = database_->stats(shared_);
@@ -175,7 +175,7 @@ TEST_F(StorageTest, RowsThatChangeDuringAFlushAreThereOnce) {
 TEST_F(StorageTest, InsertsThatRaceWithAFlushAreSentBack) {
   fill(shared_, nobody_, 1, 1);
   const std::string key = test_key(1);
-  const auto read = *database_->cold_keys(shared_, nobody_, std::span(&key, 1));
+  const auto read = *database_->cold_keys(shared_, nobody_, std::span(&key, 1), nullptr);
   EXPECT_TRUE(read.taken.empty());
   ASSERT_TRUE(flush(shared_));
   CommitRequest request;

@@ -35,7 +35,8 @@ class StartError(Exception):
 
 
 class ServerConfig:
-    """The configuration file: defaults that suit tests, changed by section, e.g. ServerConfig(auth={"bcrypt_cost": 5})."""
+    """The configuration file: defaults that suit tests, changed by section, e.g. ServerConfig(auth={"bcrypt_cost": 5}).
+    What is no dictionary is a setting without a section."""
 
     def __init__(self, **sections):
         self.sections = {
@@ -49,13 +50,17 @@ class ServerConfig:
                 "max_subscriptions_per_user": 1000000,
             },
         }
+        self.settings = {}
         for section, values in sections.items():
-            self.sections.setdefault(section, {}).update(values)
+            if isinstance(values, dict):
+                self.sections.setdefault(section, {}).update(values)
+            else:
+                self.settings[section] = values
 
     def text(self, data_path):
         sections = {name: dict(values) for name, values in self.sections.items()}
         sections.setdefault("storage", {}).setdefault("data_path", str(data_path))
-        lines = []
+        lines = [f"{key} = {toml(value)}" for key, value in self.settings.items()]
         for name, values in sections.items():
             lines.append(f"[{name}]")
             lines += [f"{key} = {toml(value)}" for key, value in values.items() if value is not None]
