@@ -141,6 +141,18 @@ bool is_allowed_function(std::string_view name) {
   return names.contains(name);
 }
 
+bool is_aggregate_function(std::string_view name) {
+  static const std::unordered_set<std::string_view> names = [] {
+    const auto* group = std::ranges::find(kFunctions, "Aggregates", &Group::title);
+    auto set = set_of(group->names);
+    // Macros over aggregates.
+    set.merge(
+        set_of("geomean geometric_mean json_group_array json_group_object json_group_structure wavg weighted_avg"));
+    return set;
+  }();
+  return names.contains(name);
+}
+
 bool is_allowed_table_function(std::string_view name) { return contains(kTableFunctions, name); }
 bool is_allowed_type(std::string_view name) { return contains(kTypes, name); }
 bool is_catalog_keyword(std::string_view name) { return contains(kCatalogKeywords, name); }

@@ -11,6 +11,7 @@ namespace kalamdb::duck {
 
 // All names are in lower case. Thread-safe.
 bool is_allowed_function(std::string_view name);        // scalar, aggregate and window functions, and operators
+bool is_aggregate_function(std::string_view name);      // of the allowed ones
 bool is_allowed_table_function(std::string_view name);  // in FROM
 bool is_allowed_type(std::string_view name);            // that DuckDB's parser itself does not know, in a cast
 // Views that DuckDB has in every database; they are its own catalog, not KalamDB's.

@@ -26,6 +26,14 @@ duckdb::unique_ptr<duckdb::TableRef> cross_join(duckdb::unique_ptr<duckdb::Table
   return join;
 }
 
+void add_order(duckdb::QueryNode& node, std::string_view column, duckdb::OrderType direction) {
+  auto order = make_uniq<duckdb::OrderModifier>();
+  order->orders.emplace_back(direction, duckdb::OrderByNullType::NULLS_LAST, column_ref(column));
+  node.modifiers.push_back(std::move(order));
+}
+
+}  // namespace
+
 Node with_ctes(Node node, duckdb::CommonTableExpressionMap&& ctes) {
   if (ctes.map.empty()) return node;
   for (auto& [name, cte] : ctes.map) node->cte_map.map[name] = std::move(cte);
@@ -33,19 +41,10 @@ Node with_ctes(Node node, duckdb::CommonTableExpressionMap&& ctes) {
   return node;
 }
 
-void add_order(duckdb::QueryNode& node, std::string_view column, duckdb::OrderType direction) {
-  auto order = make_uniq<duckdb::OrderModifier>();
-  order->orders.emplace_back(direction, duckdb::OrderByNullType::NULLS_LAST, column_ref(column));
-  node.modifiers.push_back(std::move(order));
-}
-
-// What to put in place of a DEFAULT that stands for the value of a column; nothing else is touched.
 void replace_default(Expression& expression, const model::TableDefinition& table, const std::string& column_name) {
   if (expression->GetExpressionClass() != duckdb::ExpressionClass::DEFAULT) return;
   if (const auto* column = table.find_column(column_name)) expression = default_expression(*column);
 }
-
-}  // namespace
 
 Expression default_expression(const model::ColumnDefinition& column) {
   switch (column.default_value.kind) {
@@ -76,9 +75,8 @@ ChangeQuery change_query(const duckdb::SQLStatement& change, const model::TableD
     ctes = std::move(update.cte_map);
     select->where_clause = std::move(update.set_info->condition);
     for (size_t i = 0; i < update.set_info->columns.size(); ++i) {
-      result.set_columns.push_back(update.set_info->columns[i]);
       set_expressions.push_back(std::move(update.set_info->expressions[i]));
-      replace_default(set_expressions.back(), table, result.set_columns.back());
+      replace_default(set_expressions.back(), table, update.set_info->columns[i]);
     }
   } else {
     auto& removal = copy->Cast<duckdb::DeleteStatement>();

@@ -15,7 +15,6 @@ struct ChangeQuery {
   duckdb::unique_ptr<duckdb::QueryNode> query;
   const duckdb::TableRef* target = nullptr;  // within `query`
   bool may_repeat_rows = false;              // it joins other tables
-  std::vector<std::string> set_columns;
 };
 
 // For an UPDATE or DELETE: SELECT the columns of the table, `_segment_id`, `_position`, then the SET expressions.
@@ -31,6 +30,14 @@ duckdb::unique_ptr<duckdb::QueryNode> live_query(const Statement& select, bool s
                                                  uint64_t newest);
 // The rows that its WHERE does not take.
 duckdb::unique_ptr<duckdb::QueryNode> other_rows_query(const Statement& select, Seq after);
+
+// `node` with the WITH of the statement that it is made from.
+duckdb::unique_ptr<duckdb::QueryNode> with_ctes(duckdb::unique_ptr<duckdb::QueryNode> node,
+                                                duckdb::CommonTableExpressionMap&& ctes);
+
+// Puts the column's default in place of a DEFAULT; nothing else is touched.
+void replace_default(duckdb::unique_ptr<duckdb::ParsedExpression>& expression, const model::TableDefinition& table,
+                     const std::string& column_name);
 
 // The DEFAULT of a column as an expression.
 duckdb::unique_ptr<duckdb::ParsedExpression> default_expression(const model::ColumnDefinition& column);

@@ -6,6 +6,7 @@
 #include "duck/duck_error.h"
 #include "duck/predicate.h"
 #include "duck/rewrite.h"
+#include "duck/row_expressions.h"
 #include "duck/segment_io.h"
 #include "duck/session.h"
 #include "duck/statement_impl.h"
@@ -65,13 +66,27 @@ class DuckEngine : public Engine {
     });
   }
 
-  Result<std::vector<TouchedRow>> changes(const Statement& change, SourceResolver& tables,
-                                          const QueryContext& context) override {
-    return guarded([&]() -> Result<std::vector<TouchedRow>> {
+  Result<TouchedRows> changes(const Statement& change, SourceResolver& tables, const QueryContext& context) override {
+    return guarded([&]() -> Result<TouchedRows> {
       KALAM_TRY(const auto table, target_table(change.change()->table, tables));
       ChangeQuery changes = change_query(*change.impl().tree, *table);
       KALAM_TRY(auto result, run(std::move(changes.query), tables, context, {.positioned = changes.target}));
       return read_changes(*result, *table, changes);
+    });
+  }
+
+  Result<EvaluatedRows> returning(const Statement& change, const model::TablePtr& table, std::vector<model::Row> rows,
+                                  SourceResolver& tables, const QueryContext& context) override {
+    return guarded([&]() -> Result<EvaluatedRows> {
+      return evaluate(returning_query(*change.impl().tree, *table, std::move(rows)), tables, context);
+    });
+  }
+
+  Result<EvaluatedRows> conflict_updates(const Statement& insert, const model::TablePtr& table,
+                                         std::vector<ConflictRow> rows, SourceResolver& tables,
+                                         const QueryContext& context) override {
+    return guarded([&]() -> Result<EvaluatedRows> {
+      return evaluate(conflict_query(*insert.impl().tree, *table, std::move(rows)), tables, context);
     });
   }
 
@@ -118,6 +133,26 @@ class DuckEngine : public Engine {
     return stream_result(std::move(own), std::move(result));
   }
 
+  Result<EvaluatedRows> evaluate(RowQuery query, SourceResolver& tables, const QueryContext& context) {
+    const size_t count = query.rows.rows->size();
+    KALAM_TRY(const auto result, run(std::move(query.query), tables, context,
+                                     {.given = query.given, .given_rows = std::move(query.rows)}));
+    EvaluatedRows evaluated{.columns = {result->columns().begin() + 1, result->columns().end()}, .rows = {}};
+    for (ResultColumn& column : evaluated.columns) column.source = nullptr;  // of a table that is gone with the query
+    evaluated.rows.resize(count);
+    size_t filled = 0;
+    for (;;) {
+      KALAM_TRY(const ResultBatch* batch, result->next());
+      if (!batch) break;
+      for (size_t r = 0; r < batch->row_count(); ++r, ++filled) {
+        model::Row& row = evaluated.rows.at(static_cast<size_t>(std::get<int64_t>(batch->cell(r, 0))));
+        for (size_t i = 1; i <= evaluated.columns.size(); ++i) row.push_back(model::to_value(batch->cell(r, i)));
+      }
+    }
+    if (filled != count) return fail(ErrorCode::kInvalidSql, "An expression over a row must give one value");
+    return evaluated;
+  }
+
   // DML is explained as the query that finds its rows.
   Result<std::unique_ptr<QueryResult>> explain(const Statement& statement, SourceResolver& tables,
                                                const QueryContext& context) {
@@ -156,14 +191,18 @@ class DuckEngine : public Engine {
     return {};
   }
 
-  static Result<std::vector<TouchedRow>> read_changes(QueryResult& result, const model::TableDefinition& table,
-                                                      const ChangeQuery& changes) {
+  static Result<TouchedRows> read_changes(QueryResult& result, const model::TableDefinition& table,
+                                          const ChangeQuery& changes) {
     const size_t columns = table.columns.size();
-    std::vector<TouchedRow> rows;
+    const size_t first_assigned = columns + 2;
+    TouchedRows touched;
+    for (size_t i = first_assigned; i < result.columns().size(); ++i) {
+      touched.assigned_types.push_back(result.columns()[i].type);
+    }
     std::unordered_set<std::string> seen;
     for (;;) {
       KALAM_TRY(const ResultBatch* batch, result.next());
-      if (!batch) return rows;
+      if (!batch) return touched;
       for (size_t r = 0; r < batch->row_count(); ++r) {
         TouchedRow row;
         for (size_t i = 0; i < columns; ++i) row.current.push_back(model::to_value(batch->cell(r, i)));
@@ -176,46 +215,11 @@ class DuckEngine : public Engine {
           row.segment_id = static_cast<uint64_t>(std::get<int64_t>(segment));
           row.position = static_cast<uint32_t>(std::get<int64_t>(batch->cell(r, columns + 1)));
         }
-        KALAM_CHECK(read_assignments(*batch, r, result.columns(), table, changes.set_columns, row));
-        rows.push_back(std::move(row));
+        for (size_t i = first_assigned; i < result.columns().size(); ++i) {
+          row.assigned.push_back(model::to_value(batch->cell(r, i)));
+        }
+        touched.rows.push_back(std::move(row));
       }
-    }
-  }
-
-  static Result<> read_assignments(const ResultBatch& batch, size_t r, const std::vector<ResultColumn>& result_columns,
-                                   const model::TableDefinition& table, const std::vector<std::string>& set_columns,
-                                   TouchedRow& row) {
-    const size_t first = table.columns.size() + 2;
-    for (size_t i = 0; i < set_columns.size(); ++i) {
-      const auto* column = table.find_column(set_columns[i]);
-      if (!column) return fail(ErrorCode::kInvalidOperation, "Column '" + set_columns[i] + "' does not exist");
-      const auto cell = batch.cell(r, first + i);
-      const auto& type = result_columns[first + i].type;
-      auto value = coerce_cell(cell, type, column->type);
-      if (!value) return fail(ErrorCode::kSchema, "column '" + column->name + "': " + value.error().message);
-      row.assigned.push_back(*std::move(value));
-    }
-    return {};
-  }
-
-  // Dates, times, decimals and the like pass by their text, since their numbers mean something only with their type.
-  static Result<model::Value> coerce_cell(const model::ValueView& cell, const model::DataType& from,
-                                          const model::DataType& to) {
-    if (model::is_null(cell) || from == to) return model::to_value(cell);
-    switch (from.tag) {
-      case model::TypeTag::kBoolean:
-      case model::TypeTag::kSmallInt:
-      case model::TypeTag::kInt:
-      case model::TypeTag::kBigInt:
-      case model::TypeTag::kFloat:
-      case model::TypeTag::kDouble:
-      case model::TypeTag::kText:
-      case model::TypeTag::kJson:
-      case model::TypeTag::kFile:
-      case model::TypeTag::kEmbedding:
-        return model::coerce(cell, to);
-      default:
-        return model::coerce(std::string_view(model::to_text(cell, from)), to);
     }
   }
 

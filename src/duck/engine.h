@@ -76,12 +76,29 @@ class QueryResult {
 // One row that an UPDATE or DELETE touches.
 struct TouchedRow {
   model::Row current;   // `current[i]` belongs to `table.columns[i]`; `_seq` and `_deleted` filled
-  model::Row assigned;  // UPDATE: the new value of each SET column, in the order of ChangeShape::set, already coerced
+  model::Row assigned;  // UPDATE: the new value of each SET column, in the order of ChangeShape::set
   Seq seq = 0;
   // Where it lies when it is cold.
   bool cold = false;
   uint64_t segment_id = 0;
   uint32_t position = 0;
+};
+
+struct TouchedRows {
+  std::vector<model::DataType> assigned_types;  // as computed, not yet those of the columns
+  std::vector<TouchedRow> rows;
+};
+
+// A row that is there and the one that an INSERT wanted to put in its place; both as `table.columns`.
+struct ConflictRow {
+  model::Row current;  // `_seq` and `_deleted` filled
+  model::Row excluded;
+};
+
+// Expressions evaluated over rows in memory: `rows[i]` belongs to the i-th of these.
+struct EvaluatedRows {
+  std::vector<ResultColumn> columns;  // without `source`
+  std::vector<model::Row> rows;
 };
 
 // A row found in a segment by its key.
@@ -134,8 +151,17 @@ class Engine {
                                                            SourceResolver& tables, const QueryContext& context) = 0;
 
   // The rows that an UPDATE or DELETE touches, each once, with their new values.
-  virtual Result<std::vector<TouchedRow>> changes(const Statement& change, SourceResolver& tables,
-                                                  const QueryContext& context) = 0;
+  virtual Result<TouchedRows> changes(const Statement& change, SourceResolver& tables, const QueryContext& context) = 0;
+
+  // The expressions of a RETURNING (its items of kExpression, in their order) over rows of `table`: `rows[i][j]`
+  // belongs to `table->columns[j]`. `_seq` is not known yet: the parser has refused expressions that use it.
+  virtual Result<EvaluatedRows> returning(const Statement& change, const model::TablePtr& table,
+                                          std::vector<model::Row> rows, SourceResolver& tables,
+                                          const QueryContext& context) = 0;
+  // ON CONFLICT DO UPDATE: its SET expressions in their order and, with a WHERE, what that gives (BOOLEAN) at the end.
+  virtual Result<EvaluatedRows> conflict_updates(const Statement& insert, const model::TablePtr& table,
+                                                 std::vector<ConflictRow> rows, SourceResolver& tables,
+                                                 const QueryContext& context) = 0;
 
   // The rows of a subscription's snapshot: its columns and, unless among them, `_seq` as the last column; rows with
   // after < _seq; ascending by `_seq`. With `newest` > 0 only that many with the highest `_seq`, ascending.

@@ -51,13 +51,27 @@ class EngineTest : public ::testing::Test {
       for (size_t row = 0; row < (*batch)->row_count(); ++row) {
         std::string line;
         for (size_t i = 0; i < result.columns().size(); ++i) {
-          const auto cell = (*batch)->cell(row, i);
-          line += (i ? "|" : "") +
-                  (model::is_null(cell) ? std::string("NULL") : model::to_text(cell, result.columns()[i].type));
+          line += (i ? "|" : "") + text((*batch)->cell(row, i), result.columns()[i].type);
         }
         out.push_back(std::move(line));
       }
     }
+  }
+
+  static std::vector<std::string> lines(const EvaluatedRows& evaluated) {
+    std::vector<std::string> out;
+    for (const auto& row : evaluated.rows) {
+      std::string line;
+      for (size_t i = 0; i < row.size(); ++i) {
+        line += (i ? "|" : "") + text(model::view(row[i]), evaluated.columns[i].type);
+      }
+      out.push_back(std::move(line));
+    }
+    return out;
+  }
+
+  static std::string text(const model::ValueView& cell, const model::DataType& type) {
+    return model::is_null(cell) ? "NULL" : model::to_text(cell, type);
   }
 
   // Moves rows of a table into a new segment.
@@ -456,29 +470,70 @@ TEST_F(EngineTest, ChangesGiveEveryTouchedRowOnce) {
   people.put(person(4, "dead", int64_t{50}, 13, true));
   auto update = Statement::parse("UPDATE people SET age = age + 1, name = DEFAULT WHERE age >= 40");
   ASSERT_TRUE(update.has_value()) << update.error().message;
-  auto rows = engine_->changes(**update, tables_, context_);
-  ASSERT_TRUE(rows.has_value()) << rows.error().message;
-  std::sort(rows->begin(), rows->end(), [](const auto& a, const auto& b) { return a.seq < b.seq; });
-  ASSERT_EQ(rows->size(), 2u);
-  EXPECT_TRUE((*rows)[0].cold);
-  EXPECT_EQ((*rows)[0].segment_id, people.segments()[0].id);
-  EXPECT_EQ((*rows)[0].position, 1u);
-  EXPECT_EQ((*rows)[0].current, person(2, "bob", int64_t{40}, 11));
-  EXPECT_EQ((*rows)[0].assigned, (model::Row{int64_t{41}, model::Null{}}));
-  EXPECT_FALSE((*rows)[1].cold);
-  EXPECT_EQ((*rows)[1].seq, 12);
+  auto touched = engine_->changes(**update, tables_, context_);
+  ASSERT_TRUE(touched.has_value()) << touched.error().message;
+  auto& rows = touched->rows;
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.seq < b.seq; });
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_TRUE(rows[0].cold);
+  EXPECT_EQ(rows[0].segment_id, people.segments()[0].id);
+  EXPECT_EQ(rows[0].position, 1u);
+  EXPECT_EQ(rows[0].current, person(2, "bob", int64_t{40}, 11));
+  EXPECT_EQ(rows[0].assigned, (model::Row{int64_t{41}, model::Null{}}));
+  EXPECT_EQ(touched->assigned_types.size(), 2u);
+  EXPECT_FALSE(rows[1].cold);
+  EXPECT_EQ(rows[1].seq, 12);
 
   auto removal = Statement::parse("DELETE FROM people USING range(3) r WHERE id = 1");
   ASSERT_TRUE(removal.has_value()) << removal.error().message;
-  rows = engine_->changes(**removal, tables_, context_);
-  ASSERT_TRUE(rows.has_value()) << rows.error().message;
-  ASSERT_EQ(rows->size(), 1u);
-  EXPECT_EQ((*rows)[0].position, 0u);
+  touched = engine_->changes(**removal, tables_, context_);
+  ASSERT_TRUE(touched.has_value()) << touched.error().message;
+  ASSERT_EQ(touched->rows.size(), 1u);
+  EXPECT_EQ(touched->rows[0].position, 0u);
+}
 
-  auto bad = Statement::parse("UPDATE people SET age = 'x' WHERE id = 1");
-  rows = engine_->changes(**bad, tables_, context_);
-  ASSERT_FALSE(rows.has_value());
-  EXPECT_EQ(rows.error().code, ErrorCode::kSchema);
+TEST_F(EngineTest, ReturningIsEvaluatedRowByRow) {
+  auto& people = add_people(tables_);
+  people.put(person(1, "ann", int64_t{30}, 10));
+  const auto returned = [&](const std::string& list) -> std::vector<std::string> {
+    auto change = Statement::parse("UPDATE people AS p SET age = 1 WHERE id = 1 RETURNING " + list);
+    if (!change) return {change.error().message};
+    auto rows = engine_->returning(**change, people.table(),
+                                   {person(3, "cay", int64_t{50}, 0), person(2, "bob", {}, 0)}, tables_, context_);
+    if (!rows) return {rows.error().message};
+    return lines(*rows);
+  };
+  EXPECT_THAT(returned("id, p.age + 1, upper(name)"), ElementsAre("51|CAY", "NULL|BOB"));
+  EXPECT_THAT(returned("id + (SELECT max(id) FROM people), _deleted::INT"), ElementsAre("4|0", "3|0"));
+  EXPECT_THAT(returned("_seq + 1"), ElementsAre(HasSubstr("RETURNING gives _seq as it is")));
+  EXPECT_THAT(returned("abs(_updated)"), ElementsAre(HasSubstr("RETURNING gives _updated as it is")));
+  EXPECT_THAT(returned("sum(age)"), ElementsAre(HasSubstr("Aggregate functions are not allowed in RETURNING")));
+  EXPECT_THAT(returned("unnest([1, 2])"), ElementsAre(HasSubstr("several rows")));
+  EXPECT_THAT(returned("row_number() OVER ()"), ElementsAre(HasSubstr("Window functions")));
+  EXPECT_THAT(returned("* EXCLUDE (age)"), ElementsAre(HasSubstr("* stands on its own")));
+  EXPECT_THAT(returned("people.age"), ElementsAre(HasSubstr("'people.age' is not one of them")));
+  EXPECT_THAT(returned("nope + 1"), ElementsAre("Column 'nope' does not exist"));
+}
+
+TEST_F(EngineTest, ConflictsSeeBothRows) {
+  auto& people = add_people(tables_);
+  people.put(person(1, "ann", int64_t{30}, 10));
+  const auto updated = [&](const std::string& set) -> std::vector<std::string> {
+    auto insert = Statement::parse("INSERT INTO people AS p VALUES (1, 'x', 5) ON CONFLICT (id) DO UPDATE SET " + set);
+    if (!insert) return {insert.error().message};
+    std::vector<ConflictRow> rows;
+    rows.push_back({person(1, "ann", int64_t{30}, 10), person(1, "x", int64_t{5}, 0)});
+    rows.push_back({person(2, "bob", int64_t{40}, 11), person(2, "y", {}, 0)});
+    auto result = engine_->conflict_updates(**insert, people.table(), std::move(rows), tables_, context_);
+    if (!result) return {result.error().message};
+    return lines(*result);
+  };
+  EXPECT_THAT(updated("age = p.age + excluded.age"), ElementsAre("35", "NULL"));
+  EXPECT_THAT(updated("age = age + 1, name = DEFAULT"), ElementsAre("31|NULL", "41|NULL"));
+  EXPECT_THAT(updated("name = p.name || excluded.name WHERE p.age > 30"), ElementsAre("annx|false", "boby|true"));
+  EXPECT_THAT(updated("age = (SELECT max(q.age) FROM people q WHERE q.name < excluded.name)"), ElementsAre("30", "30"));
+  EXPECT_THAT(updated("age = excluded.nope"), ElementsAre("Column 'excluded.nope' does not exist"));
+  EXPECT_THAT(updated("age = sum(age)"), ElementsAre(HasSubstr("not allowed in ON CONFLICT DO UPDATE")));
 }
 
 TEST_F(EngineTest, InsertFromSelectLeavesSystemColumnsOut) {

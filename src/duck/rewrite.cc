@@ -284,6 +284,9 @@ Result<> Rewriter::replace_table(duckdb::unique_ptr<duckdb::TableRef>& ref, std:
   const auto& table = ref->Cast<duckdb::BaseTableRef>();
   const TableName name{lower(table.schema_name), lower(table.table_name)};
   auto found = opened_.find({name.schema, name.name});
+  if (options_.given == ref.get()) {
+    found = opened_.emplace(std::pair<std::string, std::string>(), TableSource{.computed = options_.given_rows}).first;
+  }
   if (found == opened_.end()) {
     KALAM_TRY(TableSource source, resolver_.open(name));
     found = opened_.emplace(std::pair{name.schema, name.name}, std::move(source)).first;

@@ -30,6 +30,9 @@ struct RewriteOptions {
   bool hide_system_columns = false;  // see ScanTarget
   // The FROM item that is to offer its rows' positions (ScanTarget::with_position).
   const duckdb::TableRef* positioned = nullptr;
+  // The FROM item that reads these rows, whatever its name says.
+  const duckdb::TableRef* given = nullptr;
+  std::optional<ComputedRows> given_rows;
 };
 
 // One tree, one use.

@@ -26,7 +26,8 @@ const duckdb::BaseTableRef* plain_table(const duckdb::TableRef* ref) {
   return &ref->Cast<duckdb::BaseTableRef>();
 }
 
-// The column of `table` that the expression is, written c, t.c, or ns.t.c; nullptr for everything else.
+}  // namespace
+
 const std::string* column_of(const Expression& expression, const duckdb::BaseTableRef& table) {
   if (expression.GetExpressionClass() != duckdb::ExpressionClass::COLUMN_REF || operand(expression)) return nullptr;
   const auto& names = expression.Cast<duckdb::ColumnRefExpression>().column_names;
@@ -48,6 +49,8 @@ bool is_plain_star(const Expression& expression, const duckdb::BaseTableRef& tab
          star.exclude_list.empty() && star.replace_list.empty() && star.rename_list.empty() && !star.expr &&
          !star.columns;
 }
+
+namespace {
 
 // An operand that a column can be compared with: no NULL, which equals nothing, and no DEFAULT.
 std::optional<Operand> compared(const Expression& expression) {
@@ -153,7 +156,6 @@ InsertShape insert_shape(const duckdb::InsertStatement& insert) {
   shape.table = {lower(insert.schema), lower(insert.table)};
   shape.columns.assign(insert.columns.begin(), insert.columns.end());
   shape.default_values = insert.default_values;
-  shape.has_returning = !insert.returning_list.empty();
   const auto values = insert.GetValuesList();
   if (values && insert.select_statement->node->modifiers.empty()) {
     shape.rows.reserve(values->values.size());
@@ -190,7 +192,6 @@ ChangeShape update_shape(const duckdb::UpdateStatement& update) {
   shape.table = name_of(table);
   shape.set = assignments(*update.set_info, false);
   shape.has_where = update.set_info->condition != nullptr;
-  shape.has_returning = !update.returning_list.empty();
   if (!update.from_table && update.cte_map.map.empty() && plain_table(&table) != nullptr) {
     shape.where = equalities(update.set_info->condition, table);
   }
@@ -202,7 +203,6 @@ ChangeShape delete_shape(const duckdb::DeleteStatement& remove) {
   const auto& table = remove.table->Cast<duckdb::BaseTableRef>();
   shape.table = name_of(table);
   shape.has_where = remove.condition != nullptr;
-  shape.has_returning = !remove.returning_list.empty();
   if (remove.using_clauses.empty() && remove.cte_map.map.empty() && plain_table(&table) != nullptr) {
     shape.where = equalities(remove.condition, table);
   }

@@ -7,6 +7,7 @@
 
 #include "duck/dialect.h"
 #include "duck/parse_bounds.h"
+#include "duck/row_expressions.h"
 #include "duck/shapes.h"
 #include "duck/statement_impl.h"
 #include "duck/tokens.h"
@@ -87,16 +88,22 @@ StatementKind kind_of(const duckdb::SQLStatement& tree) {
   }
 }
 
-void read_shape(Statement::Impl& impl) {
+Result<> read_shape(Statement::Impl& impl) {
   const duckdb::SQLStatement& tree = *impl.tree;
+  KALAM_TRY(impl.returning, returning_items(tree));
   switch (impl.kind) {
     case StatementKind::kSelect:
       impl.point_select = point_select_shape(tree.Cast<duckdb::SelectStatement>());
       break;
     case StatementKind::kInsert:
+      if (const auto& conflict = tree.Cast<duckdb::InsertStatement>().on_conflict_info;
+          conflict && conflict->set_info) {
+        KALAM_CHECK(check_set(*conflict->set_info, "ON CONFLICT DO UPDATE"));
+      }
       impl.insert = insert_shape(tree.Cast<duckdb::InsertStatement>());
       break;
     case StatementKind::kUpdate:
+      KALAM_CHECK(check_set(*tree.Cast<duckdb::UpdateStatement>().set_info, "UPDATE"));
       impl.change = update_shape(tree.Cast<duckdb::UpdateStatement>());
       break;
     case StatementKind::kDelete:
@@ -105,6 +112,7 @@ void read_shape(Statement::Impl& impl) {
     case StatementKind::kExplain:
       break;
   }
+  return {};
 }
 
 }  // namespace
@@ -130,7 +138,7 @@ Result<std::shared_ptr<const Statement>> Statement::parse(std::string_view sql) 
   impl->tables = check.take_tables();
   impl->parameter_count = check.parameter_count();
   impl->uses_current_user = check.uses_current_user();
-  read_shape(*impl);
+  KALAM_CHECK(read_shape(*impl));
   std::shared_ptr<Statement> statement(new Statement());
   statement->impl_ = std::move(impl);
   return statement;
@@ -142,6 +150,7 @@ uint32_t Statement::parameter_count() const { return impl_->parameter_count; }
 const std::optional<PointSelect>& Statement::point_select() const { return impl_->point_select; }
 const std::optional<InsertShape>& Statement::insert() const { return impl_->insert; }
 const std::optional<ChangeShape>& Statement::change() const { return impl_->change; }
+const std::vector<ReturningItem>& Statement::returning() const { return impl_->returning; }
 
 Result<LiveShape> Statement::live() const {
   if (impl_->kind != StatementKind::kSelect) return invalid("Subscription query must be a SELECT");

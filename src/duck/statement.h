@@ -42,6 +42,18 @@ struct Assignment {
   std::optional<Operand> value;  // nullopt: an expression, which the engine evaluates
 };
 
+// One item of a RETURNING list.
+struct ReturningItem {
+  enum class Kind : uint8_t {
+    kStar,        // all columns that SELECT * shows
+    kColumn,      // a column of the table that is written
+    kExpression,  // what Engine::returning() evaluates
+  };
+  Kind kind = Kind::kStar;
+  std::string column;  // kColumn: as written
+  std::string name;    // kColumn: the alias, else the column as written
+};
+
 struct Equality {
   std::string column;
   Operand value;
@@ -71,7 +83,6 @@ struct InsertShape {
   std::vector<std::string> conflict_target;  // columns, if given
   std::vector<Assignment> conflict_set;      // kUpdate
   bool conflict_has_where = false;           // kUpdate: DO UPDATE SET … WHERE
-  bool has_returning = false;
 };
 
 struct ChangeShape {  // UPDATE or DELETE
@@ -80,7 +91,6 @@ struct ChangeShape {  // UPDATE or DELETE
   bool has_where = false;
   // The WHERE as equalities, if it is nothing else and there is one table only.
   std::optional<std::vector<Equality>> where;
-  bool has_returning = false;
 };
 
 // A SELECT that may be subscribed to: columns or * of one table with an optional WHERE.
@@ -114,6 +124,8 @@ class Statement {
   const std::optional<PointSelect>& point_select() const;
   const std::optional<InsertShape>& insert() const;  // always there for kInsert
   const std::optional<ChangeShape>& change() const;  // always there for kUpdate and kDelete
+  // RETURNING of an INSERT, UPDATE or DELETE; empty when it has none.
+  const std::vector<ReturningItem>& returning() const;
   // Why it may not be subscribed to, as the protocol words it: kInvalidSql.
   Result<LiveShape> live() const;
 

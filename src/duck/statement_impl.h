@@ -19,6 +19,7 @@ struct Statement::Impl {
   std::optional<PointSelect> point_select;
   std::optional<InsertShape> insert;
   std::optional<ChangeShape> change;
+  std::vector<ReturningItem> returning;
 };
 
 }  // namespace kalamdb::duck

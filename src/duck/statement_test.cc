@@ -215,7 +215,8 @@ TEST(Statement, Inserts) {
   EXPECT_EQ(insert.conflict_target, std::vector<std::string>{"a"});
   EXPECT_EQ(shown(insert.conflict_set), "b=excluded.b, c=5, d=…");
   EXPECT_TRUE(insert.conflict_has_where);
-  EXPECT_TRUE(insert.has_returning);
+  ASSERT_EQ(statement->returning().size(), 1u);
+  EXPECT_EQ(statement->returning()[0].kind, ReturningItem::Kind::kStar);
   EXPECT_FALSE(statement->change() || statement->point_select());
 
   statement = parsed("INSERT INTO t DEFAULT VALUES");
@@ -232,7 +233,7 @@ TEST(Statement, Changes) {
   EXPECT_EQ(shown(statement->change()->table), "ns.t");
   EXPECT_EQ(shown(statement->change()->set), "a=1, b=…, c=DEFAULT, d=$1");
   EXPECT_EQ(shown(statement->change()->where.value()), "id=3, k='x'");
-  EXPECT_FALSE(statement->change()->has_returning);
+  EXPECT_TRUE(statement->returning().empty());
 
   statement = parsed("UPDATE t SET a = 1");
   EXPECT_FALSE(statement->change()->has_where || statement->change()->where);
@@ -240,9 +241,14 @@ TEST(Statement, Changes) {
   EXPECT_TRUE(statement->change()->has_where);
   EXPECT_FALSE(statement->change()->where);
 
-  statement = parsed("DELETE FROM t WHERE id = 3 RETURNING id");
+  statement = parsed("DELETE FROM t WHERE id = 3 RETURNING id, t.a AS b, _seq, lower(c)");
   EXPECT_EQ(shown(statement->change()->where.value()), "id=3");
-  EXPECT_TRUE(statement->change()->has_returning);
+  const auto& returning = statement->returning();
+  ASSERT_EQ(returning.size(), 4u);
+  EXPECT_TRUE(returning[0].kind == ReturningItem::Kind::kColumn && returning[0].name == "id");
+  EXPECT_TRUE(returning[1].column == "a" && returning[1].name == "b");
+  EXPECT_EQ(returning[2].column, "_seq");
+  EXPECT_EQ(returning[3].kind, ReturningItem::Kind::kExpression);
   EXPECT_FALSE(parsed("DELETE FROM t USING u WHERE t.id = 3")->change()->where);
   EXPECT_FALSE(parsed("DELETE FROM t WHERE id > 3")->change()->where);
 }

@@ -18,6 +18,7 @@ namespace kalamdb::storage {
 enum class WriteKind : uint8_t {
   kInsert,          // the key must not be there (a tombstone may): else kAlreadyExists
   kInsertOrIgnore,  // the same, but an existing row makes the write do nothing
+  kInsertAbsent,    // the same for a key that was read and not there: else kConflict
   kUpdate,          // `read_seq` must still be the newest version: else kConflict
   kDelete,          // likewise; USER and SHARED rows leave a tombstone, STREAM rows vanish
 };
@@ -33,11 +34,11 @@ struct RowWrite {
   UserId user;      // empty for SHARED tables
   std::string key;  // model::encode_key()
   WriteKind kind = WriteKind::kInsert;
-  std::string row;   // kInsert, kUpdate: the new row, model::encode_row(). kDelete: empty, the old row is kept
+  std::string row;   // the new row, model::encode_row(). kDelete: empty, the old row is kept
   Seq read_seq = 0;  // kUpdate, kDelete: the version that was read
   // kUpdate, kDelete of a cold row: where it lies and what it was.
   std::optional<ColdPosition> cold;
-  std::string old_row;
+  std::string old_row;  // of a hot row it may be left out
 };
 
 struct RecordWrite {
@@ -78,9 +79,6 @@ struct CommitRequest {
   std::shared_ptr<SegmentsChange> segments_change;
 };
 
-// What an INSERT is told whose key is taken: by this very request, or by a hot row.
-std::unexpected<Error> duplicate_key(const RowWrite& write, bool in_this_request);
-
 enum class ChangeKind : uint8_t { kInsert, kUpdate, kDelete };
 
 struct RowChange {
@@ -99,7 +97,8 @@ struct RowChange {
 struct ChangeSet {
   Seq commit_seq = 0;
   std::vector<RowChange> rows;
-  uint64_t ignored_rows = 0;  // kInsertOrIgnore that found the key taken
+  // Which of CommitRequest::rows did nothing: kInsertOrIgnore that found the key taken. Ascending.
+  std::vector<uint32_t> ignored_rows;
   std::vector<CommitRequest::TableChange> table_changes;
 };
 using ChangeSetPtr = std::shared_ptr<const ChangeSet>;

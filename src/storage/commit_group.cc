@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "cold/deletion_vector.h"
 #include "hot/keys.h"
-#include "model/key_codec.h"
+#include "storage/key_errors.h"
 #include "storage/segments_change.h"
 #include "storage/ttl.h"
 
@@ -20,21 +20,6 @@ std::unexpected<Error> row_conflict() {
 bool is_stream(const RowWrite& write) { return write.table->type == model::TableType::kStream; }
 
 }  // namespace
-
-std::unexpected<Error> duplicate_key(const RowWrite& write, bool in_this_request) {
-  std::string columns;
-  for (const auto* column : write.table->primary_key()) {
-    if (!columns.empty()) columns += ", ";
-    columns += column->name;
-  }
-  std::string message = "Primary key violation: value '" + model::key_to_text(*write.table, write.key) + "' ";
-  if (in_this_request) {
-    message += "appears multiple times in the insert batch for column '" + columns + "'";
-  } else {
-    message += "already exists in column '" + columns + "' (hot storage)";
-  }
-  return fail(ErrorCode::kAlreadyExists, std::move(message));
-}
 
 bool goes_alone(const CommitRequest& request) {
   return !request.table_changes.empty() || !request.erase_tables.empty() || request.segments_change != nullptr;
@@ -99,7 +84,10 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
   // Tables first, so that a commit may put rows or records in what it has emptied.
   for (const TableId table : request.erase_tables) batch_->erase_table(table);
   done.rows.reserve(request.rows.size());
-  for (RowWrite& write : request.rows) KALAM_CHECK(add_row(write, done));
+  for (uint32_t i = 0; i < request.rows.size(); ++i) {
+    KALAM_TRY(const bool written, add_row(request.rows[i], done));
+    if (!written) done.ignored_rows.push_back(i);
+  }
   for (RecordWrite& write : request.records) KALAM_CHECK(add_record(write));
   if (request.segments_change != nullptr) {
     const SegmentsChange& change = *request.segments_change;
@@ -137,26 +125,29 @@ Result<> CommitGroup::check_schema(const model::TablePtr& table) const {
   return {};
 }
 
-Result<> CommitGroup::add_row(RowWrite& write, ChangeSet& done) {
+Result<bool> CommitGroup::add_row(RowWrite& write, ChangeSet& done) {
   KALAM_CHECK(check_schema(write.table));
   std::string full_key = hot::row_key(write.table->id, write.user, write.key);
   KALAM_TRY(Current current, read_current(write, full_key));
   switch (write.kind) {
     case WriteKind::kInsert:
     case WriteKind::kInsertOrIgnore:
+    case WriteKind::kInsertAbsent:
       return insert_row(write, std::move(full_key), current, done);
     case WriteKind::kUpdate:
     case WriteKind::kDelete:
-      return change_row(write, std::move(full_key), current, done);
+      KALAM_CHECK(change_row(write, std::move(full_key), current, done));
+      return true;
   }
   KALAM_ASSERT(false);
 }
 
-Result<> CommitGroup::insert_row(RowWrite& write, std::string full_key, const Current& current, ChangeSet& done) {
+Result<bool> CommitGroup::insert_row(RowWrite& write, std::string full_key, const Current& current, ChangeSet& done) {
   if (current.live) {
-    if (write.kind == WriteKind::kInsert) return duplicate_key(write, current.by_this_request);
-    ++done.ignored_rows;
-    return {};
+    if (write.kind == WriteKind::kInsertOrIgnore) return false;
+    if (write.kind == WriteKind::kInsertAbsent) return row_conflict();
+    return fail(current.by_this_request ? repeated_key(*write.table, write.key)
+                                        : key_taken(*write.table, write.key, "hot storage"));
   }
   const Seq seq = context_.seqs.next();
   batch_->put_row(write.table->id, write.user, write.key, seq, false, write.row, current.seq);
@@ -167,7 +158,7 @@ Result<> CommitGroup::insert_row(RowWrite& write, std::string full_key, const Cu
                        .seq = seq,
                        .key = std::move(write.key),
                        .row = std::move(write.row)});
-  return {};
+  return true;
 }
 
 Result<> CommitGroup::change_row(RowWrite& write, std::string full_key, Current& current, ChangeSet& done) {

@@ -80,8 +80,9 @@ class CommitGroup {
   Result<> validate_and_fill(CommitRequest& request, ChangeSet& done);
   Result<> check_segments(const CommitRequest& request);
   Result<> check_schema(const model::TablePtr& table) const;
-  Result<> add_row(RowWrite& write, ChangeSet& done);
-  Result<> insert_row(RowWrite& write, std::string full_key, const Current& current, ChangeSet& done);
+  // False: the write was to do nothing.
+  Result<bool> add_row(RowWrite& write, ChangeSet& done);
+  Result<bool> insert_row(RowWrite& write, std::string full_key, const Current& current, ChangeSet& done);
   Result<> change_row(RowWrite& write, std::string full_key, Current& current, ChangeSet& done);
   Result<> add_record(RecordWrite& write);
   Result<Current> read_current(const RowWrite& write, const std::string& full_key);

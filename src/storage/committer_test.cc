@@ -92,10 +92,20 @@ TEST_F(CommitterTest, IgnoredInsertsChangeNothing) {
   write.kind = WriteKind::kInsertOrIgnore;
   const auto done = commit(write);
   ASSERT_TRUE(done);
-  EXPECT_EQ((*done)->ignored_rows, 1u);
+  EXPECT_EQ((*done)->ignored_rows, std::vector<uint32_t>{0});
   EXPECT_TRUE((*done)->rows.empty());
   EXPECT_EQ((*done)->commit_seq, before);
   EXPECT_EQ(database_->hot().last_seq(), before);
+}
+
+TEST_F(CommitterTest, AnInsertOfAKeyThatWasReadAsAbsentConflicts) {
+  RowWrite write = insert(shared_, nobody_, 1, 1);
+  write.kind = WriteKind::kInsertAbsent;
+  ASSERT_TRUE(commit(write));
+  EXPECT_EQ(commit(write).error().code, ErrorCode::kConflict);
+  ASSERT_TRUE(commit(erase(shared_, nobody_, 1, found(shared_, nobody_, 1))));
+  EXPECT_TRUE(commit(write));
+  EXPECT_EQ(*scan(shared_, nobody_), (Rows{{1, 1}}));
 }
 
 TEST_F(CommitterTest, UpdateAndDeleteCarryTheOldRowAndNeedTheReadVersion) {

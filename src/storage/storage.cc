@@ -60,27 +60,49 @@ std::optional<FoundRow> StorageImpl::live_row(const model::TableDefinition& tabl
 
 Result<std::optional<FoundRow>> StorageImpl::find(const model::TablePtr& table, const UserId& user,
                                                   std::string_view key, const hot::SnapshotPtr& snapshot) {
-  KALAM_TRY(auto stored, store_->get(table->id, user, key, snapshot));
-  if (stored) return live_row(*table, *std::move(stored));
-  if (table->type == model::TableType::kStream) return std::nullopt;
-  const std::string scope = hot::scope_prefix(table->id, user);
+  const std::string wanted(key);
   hot::SnapshotPtr at = snapshot;
   if (at == nullptr) {
-    KALAM_TRY(const uint64_t version, segments_->segments_version(scope, nullptr));
+    KALAM_TRY(auto stored, store_->get(table->id, user, key, nullptr));
+    if (stored) return live_row(*table, *std::move(stored));
+    if (table->type == model::TableType::kStream) return std::nullopt;
+    KALAM_TRY(const uint64_t version, segments_version(table, user, nullptr));
     if (version == 0) return std::nullopt;
     // Between the two halves a cold row may become a hot one: look at both as of one moment.
     at = store_->snapshot();
-    KALAM_TRY(stored, store_->get(table->id, user, key, at));
-    if (stored) return live_row(*table, *std::move(stored));
   }
+  KALAM_TRY(auto found, find_all(table, user, std::span(&wanted, 1), at));
+  return std::move(found.front());
+}
+
+Result<std::vector<std::optional<FoundRow>>> StorageImpl::find_all(const model::TablePtr& table, const UserId& user,
+                                                                   std::span<const std::string> keys,
+                                                                   const hot::SnapshotPtr& snapshot) {
+  std::vector<std::optional<FoundRow>> found(keys.size());
+  std::vector<std::string> not_hot;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    KALAM_TRY(auto stored, store_->get(table->id, user, keys[i], snapshot));
+    if (stored) {
+      found[i] = live_row(*table, *std::move(stored));
+    } else {
+      not_hot.push_back(keys[i]);
+    }
+  }
+  if (not_hot.empty() || table->type == model::TableType::kStream) return found;
+  const std::string scope = hot::scope_prefix(table->id, user);
   const auto reader = readers_.enter(table->id);
-  KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
-  if (manifest == nullptr) return std::nullopt;
-  const std::string wanted(key);
-  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, std::span(&wanted, 1), at));
-  if (rows.empty()) return std::nullopt;
-  duck::SegmentRow& row = rows.front();
-  return FoundRow{.seq = row.seq, .row = std::move(row.row), .cold = ColdPosition{row.segment_id, row.position}};
+  KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
+  if (manifest == nullptr) return found;
+  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, not_hot, snapshot));
+  std::unordered_map<std::string_view, const duck::SegmentRow*> by_key;
+  for (const duck::SegmentRow& row : rows) by_key.emplace(row.key, &row);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto row = by_key.find(keys[i]);
+    if (row == by_key.end()) continue;
+    const duck::SegmentRow& cold = *row->second;
+    found[i] = FoundRow{.seq = cold.seq, .row = cold.row, .cold = ColdPosition{cold.segment_id, cold.position}};
+  }
+  return found;
 }
 
 Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TablePtr& table, const std::string& scope,
@@ -125,7 +147,9 @@ Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, c
   if (manifest == nullptr) return result;
   result.segments_version = manifest->segments_version;
   KALAM_TRY(auto rows, find_cold(table, scope, *manifest, keys, at));
-  for (duck::SegmentRow& row : rows) result.taken.push_back(std::move(row.key));
+  for (duck::SegmentRow& row : rows) {
+    result.taken.push_back({std::move(row.key), manifest->find(row.segment_id)->path});
+  }
   return result;
 }
 

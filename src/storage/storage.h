@@ -71,11 +71,19 @@ class Storage {
   // The row with this key, live and at the snapshot (nullptr: now). The usual case is one hot get.
   virtual Result<std::optional<FoundRow>> find(const model::TablePtr& table, const UserId& user, std::string_view key,
                                                const hot::SnapshotPtr& snapshot) = 0;
+  // The same for many keys: `result[i]` belongs to `keys[i]`. `snapshot` must be one.
+  virtual Result<std::vector<std::optional<FoundRow>>> find_all(const model::TablePtr& table, const UserId& user,
+                                                                std::span<const std::string> keys,
+                                                                const hot::SnapshotPtr& snapshot) = 0;
   // Which of `keys` are taken by live cold rows at the snapshot (nullptr: now), and the segments version that this was
   // read at, for CommitRequest::segments_read. Hot rows are the committer's to check. Cheap when there are no segments
   // or their key ranges and Bloom filters rule the keys out.
   struct ColdKeys {
-    std::vector<std::string> taken;
+    struct Taken {
+      std::string key;
+      std::string path;  // of the segment, relative to the storage's base directory
+    };
+    std::vector<Taken> taken;
     uint64_t segments_version = 0;
   };
   virtual Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user,

@@ -84,8 +84,16 @@ TEST_F(StorageTest, FlushedRowsAreFoundScannedAndTaken) {
   EXPECT_EQ(test_value((*found)->row), 70);
   const std::vector<std::string> keys = {test_key(7), test_key(50), test_key(101)};
   const auto cold = database_->cold_keys(shared_, nobody_, keys, nullptr);
-  EXPECT_EQ(cold->taken, std::vector{test_key(7)});
+  ASSERT_EQ(cold->taken.size(), 1u);
+  EXPECT_EQ(cold->taken[0].key, test_key(7));
+  EXPECT_EQ(cold->taken[0].path, "app/notes/batch-0.parquet");
   EXPECT_EQ(cold->segments_version, 1u);
+  ASSERT_TRUE(put(shared_, nobody_, 101, 5));
+  const auto all = database_->find_all(shared_, nobody_, keys, database_->hot().snapshot());
+  EXPECT_TRUE((*all)[0] && (*all)[0]->cold && test_value((*all)[0]->row) == 70);
+  EXPECT_FALSE((*all)[1]);
+  EXPECT_TRUE((*all)[2] && !(*all)[2]->cold && test_value((*all)[2]->row) == 5);
+  ASSERT_TRUE(remove(shared_, nobody_, 101));
   const auto stats = database_->stats(shared_);
   EXPECT_EQ(stats->cold_rows, 99u);
   EXPECT_EQ(stats->segments, 1u);

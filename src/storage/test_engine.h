@@ -92,8 +92,16 @@ class TestEngine final : public duck::Engine {
                                                          duck::SourceResolver&, const duck::QueryContext&) override {
     return no_sql();
   }
-  Result<std::vector<duck::TouchedRow>> changes(const duck::Statement&, duck::SourceResolver&,
-                                                const duck::QueryContext&) override {
+  Result<duck::TouchedRows> changes(const duck::Statement&, duck::SourceResolver&, const duck::QueryContext&) override {
+    return no_sql();
+  }
+  Result<duck::EvaluatedRows> returning(const duck::Statement&, const model::TablePtr&, std::vector<model::Row>,
+                                        duck::SourceResolver&, const duck::QueryContext&) override {
+    return no_sql();
+  }
+  Result<duck::EvaluatedRows> conflict_updates(const duck::Statement&, const model::TablePtr&,
+                                               std::vector<duck::ConflictRow>, duck::SourceResolver&,
+                                               const duck::QueryContext&) override {
     return no_sql();
   }
   Result<std::unique_ptr<duck::QueryResult>> live_rows(const duck::Statement&, duck::SourceResolver&,

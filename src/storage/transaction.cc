@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/key_errors.h"
 #include "storage/transaction_scan.h"
 
 namespace kalamdb::storage {
@@ -51,7 +52,7 @@ Result<Storage::ColdKeys> Transaction::cold_keys(const model::TablePtr& table, c
                                                  std::span<const std::string> keys) {
   KALAM_TRY(Storage::ColdKeys cold, storage_.cold_keys(table, user, keys, snapshot_));
   if (const OwnRows* own = find_scope(table, user)) {
-    std::erase_if(cold.taken, [&](const std::string& key) { return own->rows.contains(key); });
+    std::erase_if(cold.taken, [&](const auto& taken) { return own->rows.contains(taken.key); });
   }
   return cold;
 }
@@ -116,7 +117,10 @@ Result<> Transaction::add(RowWrite& write, Seq first_seq, ChangeSet& done) {
   OwnRow& row = entry->second;
   const bool inserts = write.kind == WriteKind::kInsert || write.kind == WriteKind::kInsertOrIgnore;
   if (inserts && row.live) {
-    if (write.kind == WriteKind::kInsert) return duplicate_key(write, row.seq > first_seq);
+    if (write.kind == WriteKind::kInsert) {
+      if (row.seq > first_seq) return fail(repeated_key(*write.table, write.key));
+      return fail(key_taken(*write.table, write.key, "hot storage"));
+    }
     ++done.ignored_rows;
     return {};
   }
@@ -172,7 +176,9 @@ Result<> Transaction::relocate(CommitRequest& request) const {
   for (RowWrite& write : request.rows) {
     if (write.kind == WriteKind::kInsert) {
       KALAM_TRY(const auto cold, storage_.cold_keys(write.table, write.user, std::span(&write.key, 1), now));
-      if (!cold.taken.empty()) return duplicate_key(write, false);
+      if (!cold.taken.empty()) {
+        return fail(key_taken(*write.table, write.key, "cold storage: " + cold.taken.front().path));
+      }
       continue;
     }
     KALAM_TRY(auto found, storage_.find(write.table, write.user, write.key, now));
