@@ -131,7 +131,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
       KALAM_TRY(const duck::ResultBatch* batch, result.rows->next());
       if (batch == nullptr) break;
       writer_.add_rows(batch->row_count(), [&](size_t row, size_t column) { return batch->cell(row, column); });
-      KALAM_CHECK(check_result_size());
+      if (!result.is_committed) KALAM_CHECK(check_result_size());
       if (on_worker_ && writer_.size() >= kPartBytes) KALAM_CHECK(send_part());
     }
     writer_.end_result(result.as_user);

@@ -111,7 +111,10 @@ Result<> check_returned_columns(const Expression& expression, const duckdb::Base
           "RETURNING gives {0} as it is, not within an expression: it is known only once the rows are committed",
           lower(names.back())));
     }
-    if (names.size() > 1 && column_of(expression, table) == nullptr) {
+    // A namespace in front is looked at where the name is resolved.
+    const bool qualified = names.size() > 2 && table.alias.empty() &&
+                           duckdb::StringUtil::CIEquals(names[names.size() - 2], table.table_name);
+    if (names.size() > 1 && !qualified && column_of(expression, table) == nullptr) {
       return refused(fmt::format("RETURNING shows columns of the table that is written; '{}' is not one of them",
                                  duckdb::StringUtil::Join(names, ".")));
     }

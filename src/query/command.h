@@ -86,7 +86,8 @@ struct StatementResult {
   std::unique_ptr<duck::QueryResult> rows;  // nullptr: no row set
   uint64_t row_count = 0;                   // rows affected; for row sets they are counted as they are sent
   std::string message;
-  std::string as_user;  // filled in by the executor
+  std::string as_user;        // filled in by the executor
+  bool is_committed = false;  // what the rows tell has been written: no limit on results may refuse them
 };
 
 // One of KalamDB's own statements. Immutable once parsed.
@@ -100,8 +101,9 @@ class Command {
   virtual Result<StatementResult> run(const Services& services, const StatementContext& context) const = 0;
 };
 
-// Rows that are already there, as a result. `rows[r][i]` belongs to `columns[i]`.
-std::unique_ptr<duck::QueryResult> make_result(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows);
+// Rows that are already there, as a result. `rows[r][i]` belongs to `columns[i]`, whose sources are of `table`.
+std::unique_ptr<duck::QueryResult> make_result(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows,
+                                               model::TablePtr table = nullptr);
 
 // "x" or the request's namespace where the name is not qualified.
 inline const std::string& namespace_of(const QualifiedName& name, const StatementContext& context) {

@@ -1,82 +1,97 @@
 #include "query/dml.h"
 
 #include "query/change.h"
+#include "query/constraints.h"
 #include "query/insert.h"
-#include "query/sources.h"
 
 namespace kalamdb::query {
 
-duck::QueryContext query_context(const Services& services, const StatementContext& context) {
-  duck::QueryContext query;
-  query.current_user = context.caller.user.value;
-  query.current_role = lower_name(context.caller.role);
-  query.now_us = services.clock.now_us();
-  query.parameters = context.parameters;
-  query.timeout_ms = services.limits.statement_timeout_ms;
-  return query;
+namespace {
+
+// What is done to finished writes before they are committed, whichever way they were made.
+Result<> complete(const Services& services, const StatementContext& context, const duck::Statement& statement,
+                  StatementSources& sources, PreparedWrites& writes) {
+  KALAM_CHECK(enforce_checks(services, writes));
+  if (statement.returning().empty()) return {};
+  KALAM_TRY(writes.returned, returned_rows(services, context, statement, writes.table, writes.request, sources));
+  return {};
 }
 
+}  // namespace
+
 Result<std::optional<PreparedWrites>> prepare_point_writes(const Services& services, const StatementContext& context,
-                                                           const Prepared& prepared, const PointPlan& plan) {
-  KALAM_CHECK(check_access(*plan.table, context.caller, Access::kWrite));
+                                                           const Prepared& prepared, const PointPlan& plan,
+                                                           StatementSources& sources) {
   const duck::Statement& statement = *prepared.statement;
-  if (statement.kind() != duck::StatementKind::kInsert) {
-    auto writes = prepare_point_change(services, context, statement, plan);
-    if (writes && *writes) {
-      KALAM_CHECK(enforce_checks(services, **writes));
-      // That there is nothing to write may be what a plan from before an ALTER TABLE says.
-      if ((*writes)->request.rows.empty() && services.catalog.version() != plan.catalog_version) {
-        return fail(ErrorCode::kConflict, "Table " + plan.table->qualified_name() + " was altered meanwhile");
-      }
-    }
-    return writes;
+  std::optional<PreparedWrites> writes;
+  if (statement.kind() == duck::StatementKind::kInsert) {
+    KALAM_CHECK(check_access(*plan.table, context.caller, Access::kInsert));
+    KALAM_TRY(writes, prepare_insert_values(services, context, statement, plan.table, plan.inserted, sources));
+  } else {
+    KALAM_CHECK(check_access(*plan.table, context.caller, Access::kUpdate));
+    KALAM_TRY(writes, prepare_point_change(services, context, statement, plan, sources));
   }
-  KALAM_TRY(PreparedWrites writes,
-            prepare_insert_values(services, context, *statement.insert(), plan.table, plan.inserted));
-  KALAM_CHECK(enforce_checks(services, writes));
+  if (writes) KALAM_CHECK(complete(services, context, statement, sources, *writes));
+  // That there is nothing to write may be what a plan from before an ALTER TABLE says.
+  if (writes && writes->request.rows.empty() && services.catalog.version() != plan.catalog_version) {
+    return fail(ErrorCode::kConflict, "Table " + plan.table->qualified_name() + " was altered meanwhile");
+  }
   return writes;
 }
 
 Result<PreparedWrites> prepare_writes(const Services& services, const StatementContext& context,
                                       const Prepared& prepared) {
+  StatementSources sources(services, context);
   const auto plan = point_plan(services, prepared, context.namespace_id);
   if (plan->table != nullptr) {
-    KALAM_TRY(auto writes, prepare_point_writes(services, context, prepared, *plan));
+    KALAM_TRY(auto writes, prepare_point_writes(services, context, prepared, *plan, sources));
     if (writes) return *std::move(writes);
   }
   const duck::Statement& statement = *prepared.statement;
-  auto writes = statement.kind() == duck::StatementKind::kInsert ? prepare_insert(services, context, statement)
-                                                                 : prepare_change(services, context, statement);
-  if (writes) KALAM_CHECK(enforce_checks(services, *writes));
+  KALAM_TRY(PreparedWrites writes, statement.kind() == duck::StatementKind::kInsert
+                                       ? prepare_insert(services, context, statement, sources)
+                                       : prepare_change(services, context, statement, sources));
+  KALAM_CHECK(complete(services, context, statement, sources, writes));
   return writes;
 }
 
-Result<StatementResult> run_writes(const Services& services, const StatementContext& context,
-                                   const Prepared& prepared) {
+Result<StatementResult> run_writes(const Services& services, const StatementContext& context, const Prepared& prepared,
+                                   RetryQueue& retries) {
+  std::unique_lock<std::mutex> turn;
   for (int attempt = 1;; ++attempt) {
-    auto writes = prepare_writes(services, context, prepared);
-    if (!writes && writes.error().code == ErrorCode::kConflict && attempt < kMaxAttempts) continue;
-    if (!writes) return fail(std::move(writes).error());
-    const uint64_t rows = writes->request.rows.size();
-    if (rows == 0) return writes_result(*prepared.statement, 0);
-    auto committed = context.transaction() != nullptr ? context.request->transaction->apply(std::move(writes->request))
-                                                      : services.storage.committer().commit(std::move(writes->request));
-    if (committed) return writes_result(*prepared.statement, rows - (*committed)->ignored_rows);
+    auto prepared_writes = prepare_writes(services, context, prepared);
+    if (!prepared_writes && prepared_writes.error().code == ErrorCode::kConflict && attempt < kMaxAttempts) continue;
+    KALAM_TRY(PreparedWrites writes, std::move(prepared_writes));
+    const uint64_t rows = writes.request.rows.size();
+    if (rows == 0) return writes_result(*prepared.statement, 0, std::move(writes.returned), nullptr);
+    const std::string first_key = writes.request.rows.front().key;
+    auto committed = context.transaction() != nullptr ? context.request->transaction->apply(std::move(writes.request))
+                                                      : services.storage.committer().commit(std::move(writes.request));
+    if (committed) {
+      return writes_result(*prepared.statement, rows, std::move(writes.returned), committed->get());
+    }
     const bool may_try_again = committed.error().code == ErrorCode::kConflict && context.transaction() == nullptr;
     if (!may_try_again) return fail(std::move(committed).error());
     if (attempt == kMaxAttempts) {
       return fail(ErrorCode::kConflict, "The rows are being changed by others at a high rate; try the statement again");
     }
+    if (!turn.owns_lock()) turn = std::unique_lock(retries.of(first_key));
   }
 }
 
-StatementResult writes_result(const duck::Statement& statement, uint64_t rows) {
+StatementResult writes_result(const duck::Statement& statement, uint64_t rows, std::optional<ReturnedRows> returned,
+                              const storage::ChangeSet* changes) {
   StatementResult result;
-  result.row_count = rows;
+  result.row_count = rows - (changes != nullptr ? changes->ignored_rows.size() : 0);
+  if (returned) {
+    result.rows = returned_result(*std::move(returned), changes);
+    result.is_committed = true;
+    return result;
+  }
   const char* verb = statement.kind() == duck::StatementKind::kInsert   ? "Inserted "
                      : statement.kind() == duck::StatementKind::kUpdate ? "Updated "
                                                                         : "Deleted ";
-  result.message = verb + std::to_string(rows) + " row(s)";
+  result.message = verb + std::to_string(result.row_count) + " row(s)";
   return result;
 }
 

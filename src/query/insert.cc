@@ -6,7 +6,8 @@
 #include "model/key_codec.h"
 #include "model/row_codec.h"
 #include "query/row_values.h"
-#include "query/sources.h"
+#include "query/upsert.h"
+#include "storage/key_errors.h"
 
 namespace kalamdb::query {
 
@@ -14,17 +15,32 @@ namespace {
 
 using duck::InsertShape;
 
+storage::WriteKind write_kind(InsertShape::OnConflict on_conflict) {
+  switch (on_conflict) {
+    case InsertShape::OnConflict::kFail:
+      break;
+    case InsertShape::OnConflict::kNothing:
+      return storage::WriteKind::kInsertOrIgnore;
+    case InsertShape::OnConflict::kUpdate:
+      return storage::WriteKind::kInsertAbsent;
+  }
+  return storage::WriteKind::kInsert;
+}
+
 // Collects the rows of one INSERT as writes.
 class InsertBuilder {
  public:
-  InsertBuilder(const Services& services, const StatementContext& context, model::TablePtr table,
-                const std::vector<const model::ColumnDefinition*>& columns, bool ignore_conflicts)
+  InsertBuilder(const Services& services, const StatementContext& context, const duck::Statement& statement,
+                model::TablePtr table, const std::vector<const model::ColumnDefinition*>& columns,
+                StatementSources& sources)
       : services_(services),
-        transaction_(context.transaction()),
-        values_(services, context),
+        context_(context),
+        statement_(statement),
+        sources_(sources),
+        values_(services, context, sources.now_us()),
         table_(std::move(table)),
         user_(scope_of(*table_, context.caller)),
-        kind_(ignore_conflicts ? storage::WriteKind::kInsertOrIgnore : storage::WriteKind::kInsert) {
+        kind_(write_kind(statement.insert()->on_conflict)) {
     for (const auto* column : columns) given_.push_back(static_cast<size_t>(column - table_->columns.data()));
     for (size_t i = 0; i < table_->columns.size(); ++i) {
       const auto& column = table_->columns[i];
@@ -57,25 +73,16 @@ class InsertBuilder {
     return {};
   }
 
-  // Checks the keys against cold rows: the committer only knows the hot ones.
+  // The writes, once the keys are known not to be taken, or what is to be done about those that are. Hot rows are the
+  // committer's to check, but for ON CONFLICT DO UPDATE.
   Result<PreparedWrites> finish() {
-    if (table_->type == model::TableType::kStream || writes_.request.rows.empty()) return std::move(writes_);
-    std::vector<std::string> keys;
-    keys.reserve(writes_.request.rows.size());
-    for (const auto& write : writes_.request.rows) keys.push_back(write.key);
-    KALAM_TRY(const auto cold, transaction_ != nullptr ? transaction_->cold_keys(table_, user_, keys)
-                                                       : services_.storage.cold_keys(table_, user_, keys, nullptr));
-    writes_.request.segments_read.push_back({table_->id, user_, cold.segments_version});
-    if (cold.taken.empty()) return std::move(writes_);
-    if (kind_ == storage::WriteKind::kInsert) {
-      const auto key_columns = table_->primary_key();
-      return fail(ErrorCode::kAlreadyExists,
-                  "Primary key violation: value '" + model::key_to_text(*table_, cold.taken.front()) +
-                      "' already exists in column '" + key_columns.front()->name + "' (cold storage)");
+    writes_.table = table_;
+    if (writes_.request.rows.empty()) return std::move(writes_);
+    if (kind_ == storage::WriteKind::kInsertAbsent) {
+      KALAM_CHECK(resolve_conflicts(services_, context_, statement_, table_, sources_, values_, writes_));
+    } else if (table_->type != model::TableType::kStream) {
+      KALAM_CHECK(check_cold_keys());
     }
-    const std::unordered_set<std::string_view> taken(cold.taken.begin(), cold.taken.end());
-    writes_.ignored_rows =
-        std::erase_if(writes_.request.rows, [&](const storage::RowWrite& write) { return taken.contains(write.key); });
     return std::move(writes_);
   }
 
@@ -83,8 +90,26 @@ class InsertBuilder {
   size_t row_number() const { return row_number_; }
 
  private:
+  Result<> check_cold_keys() {
+    std::vector<std::string> keys;
+    keys.reserve(writes_.request.rows.size());
+    for (const auto& write : writes_.request.rows) keys.push_back(write.key);
+    KALAM_TRY(const auto cold, sources_.taken_keys(table_, keys));
+    writes_.request.segments_read.push_back({table_->id, user_, cold.segments_version});
+    if (cold.taken.empty()) return {};
+    if (kind_ == storage::WriteKind::kInsert) {
+      return fail(storage::key_taken(*table_, cold.taken.front().key, "cold storage: " + cold.taken.front().path));
+    }
+    std::unordered_set<std::string_view> taken;
+    for (const auto& row : cold.taken) taken.insert(row.key);
+    std::erase_if(writes_.request.rows, [&](const storage::RowWrite& write) { return taken.contains(write.key); });
+    return {};
+  }
+
   const Services& services_;
-  storage::Transaction* transaction_;  // nullptr outside transactions
+  const StatementContext& context_;
+  const duck::Statement& statement_;
+  StatementSources& sources_;
   RowValues values_;
   model::TablePtr table_;
   UserId user_;
@@ -113,43 +138,15 @@ Result<std::vector<const model::ColumnDefinition*>> named_columns(const model::T
   return columns;
 }
 
-// ON CONFLICT needs the primary key as its target, or none.
-Result<bool> ignores_conflicts(const model::TableDefinition& table, const InsertShape& insert) {
-  if (insert.on_conflict == InsertShape::OnConflict::kFail) return false;
-  if (insert.on_conflict == InsertShape::OnConflict::kUpdate) {
-    return fail(ErrorCode::kNotImplemented, "ON CONFLICT DO UPDATE is not supported yet; use UPDATE, or DO NOTHING");
-  }
-  const auto is_key_column = [&](const std::string& name) {
-    const auto* column = table.find_column(name);
-    return column != nullptr && column->is_primary_key();
-  };
-  if (!insert.conflict_target.empty() && (insert.conflict_target.size() != table.primary_key().size() ||
-                                          !std::ranges::all_of(insert.conflict_target, is_key_column))) {
-    return fail(ErrorCode::kInvalidOperation, "ON CONFLICT works on the primary key only; name its columns, or none");
-  }
-  return true;
-}
-
-// A computed cell as a column stores it. Dates, decimals and the like go through their text where the types differ:
-// their stored numbers mean nothing without their type.
-Result<model::Value> convert(const RowValues& values, const model::ValueView& cell, const model::DataType& type,
-                             const model::ColumnDefinition& column, size_t row_number) {
-  using model::TypeTag;
-  const bool plain = model::is_integer(type.tag) || model::is_text_like(type.tag) || type.tag == TypeTag::kBoolean ||
-                     type.tag == TypeTag::kFloat || type.tag == TypeTag::kDouble;
-  if (type == column.type) return model::to_value(cell);
-  if (model::is_null(cell) || plain) return values.coerced(cell, column, row_number);
-  const std::string text = model::to_text(cell, type);
-  return values.coerced(std::string_view(text), column, row_number);
-}
-
 }  // namespace
 
 Result<PreparedWrites> prepare_insert_values(const Services& services, const StatementContext& context,
-                                             const InsertShape& insert, const model::TablePtr& table,
-                                             const std::vector<const model::ColumnDefinition*>& columns) {
-  KALAM_TRY(const bool ignore, ignores_conflicts(*table, insert));
-  InsertBuilder builder(services, context, table, columns, ignore);
+                                             const duck::Statement& statement, const model::TablePtr& table,
+                                             const std::vector<const model::ColumnDefinition*>& columns,
+                                             StatementSources& sources) {
+  const InsertShape& insert = *statement.insert();
+  KALAM_CHECK(check_conflict_clause(*table, insert));
+  InsertBuilder builder(services, context, statement, table, columns, sources);
   for (const auto& row : insert.rows) {
     if (row.size() != columns.size()) {
       return fail(ErrorCode::kInvalidSql, "INSERT has " + std::to_string(row.size()) + " values for " +
@@ -164,34 +161,29 @@ Result<PreparedWrites> prepare_insert_values(const Services& services, const Sta
 }
 
 Result<PreparedWrites> prepare_insert(const Services& services, const StatementContext& context,
-                                      const duck::Statement& statement) {
+                                      const duck::Statement& statement, StatementSources& sources) {
   const InsertShape& insert = *statement.insert();
-  if (insert.has_returning) {
-    return fail(ErrorCode::kNotImplemented, "RETURNING is not supported yet; read the rows back by their key");
-  }
-  KALAM_TRY(const model::TablePtr table, resolve_table(services, context, insert.table, Access::kWrite));
+  KALAM_TRY(const model::TablePtr table, resolve_table(services, context, insert.table, Access::kInsert));
   KALAM_TRY(const auto columns, named_columns(*table, insert));
+  KALAM_CHECK(check_conflict_clause(*table, insert));
   if (insert.default_values) {
-    InsertBuilder builder(services, context, table, {}, false);
+    InsertBuilder builder(services, context, statement, table, {}, sources);
     KALAM_CHECK(builder.add_row([](size_t, const model::ColumnDefinition&) -> Result<model::Value> { return {}; }));
     return builder.finish();
   }
-  if (!insert.rows.empty()) return prepare_insert_values(services, context, insert, table, columns);
+  if (!insert.rows.empty()) return prepare_insert_values(services, context, statement, table, columns, sources);
 
-  KALAM_TRY(const bool ignore, ignores_conflicts(*table, insert));
-  InsertBuilder builder(services, context, table, columns, ignore);
+  InsertBuilder builder(services, context, statement, table, columns, sources);
   std::vector<std::string> names;
   for (const auto* column : columns) names.push_back(column->name);
-  StatementSources sources(services, context);
-  duck::QueryContext query = query_context(services, context);
-  query.now_us = builder.values().now_us();
-  KALAM_TRY(const auto rows, services.engine.insert_rows(statement, names, sources, query));
+  KALAM_TRY(const auto rows,
+            services.engine.insert_rows(statement, names, sources, query_context(services, context, sources.now_us())));
   while (true) {
     KALAM_TRY(const duck::ResultBatch* batch, rows->next());
     if (batch == nullptr) return builder.finish();
     for (size_t r = 0; r < batch->row_count(); ++r) {
       KALAM_CHECK(builder.add_row([&](size_t i, const model::ColumnDefinition& column) {
-        return convert(builder.values(), batch->cell(r, i), rows->columns()[i].type, column, builder.row_number());
+        return builder.values().computed(batch->cell(r, i), rows->columns()[i].type, column, builder.row_number());
       }));
     }
   }

@@ -2,19 +2,18 @@
 #pragma once
 
 #include "query/dml.h"
+#include "query/sources.h"
 
 namespace kalamdb::query {
 
 // INSERT … VALUES of operands, into columns that are already resolved.
 Result<PreparedWrites> prepare_insert_values(const Services& services, const StatementContext& context,
-                                             const duck::InsertShape& insert, const model::TablePtr& table,
-                                             const std::vector<const model::ColumnDefinition*>& columns);
+                                             const duck::Statement& statement, const model::TablePtr& table,
+                                             const std::vector<const model::ColumnDefinition*>& columns,
+                                             StatementSources& sources);
 
 // Any INSERT. Blocks while its source is computed.
 Result<PreparedWrites> prepare_insert(const Services& services, const StatementContext& context,
-                                      const duck::Statement& statement);
-
-// What the engine needs to know of a statement's surroundings.
-duck::QueryContext query_context(const Services& services, const StatementContext& context);
+                                      const duck::Statement& statement, StatementSources& sources);
 
 }  // namespace kalamdb::query

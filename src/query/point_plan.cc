@@ -50,7 +50,7 @@ bool plan_select(const duck::PointSelect& select, PointPlan& plan) {
 }
 
 bool plan_change(const duck::ChangeShape& change, PointPlan& plan) {
-  if (!change.where || change.has_returning) return false;
+  if (!change.where) return false;
   auto key = key_operands(*plan.table, *change.where);
   if (!key) return false;
   plan.key = *std::move(key);
@@ -63,9 +63,7 @@ bool plan_change(const duck::ChangeShape& change, PointPlan& plan) {
 }
 
 bool plan_insert(const duck::InsertShape& insert, PointPlan& plan) {
-  if (insert.rows.empty() || insert.has_returning || insert.on_conflict == duck::InsertShape::OnConflict::kUpdate) {
-    return false;
-  }
+  if (insert.rows.empty()) return false;
   if (insert.columns.empty()) plan.inserted = insertable_columns(*plan.table);
   for (const std::string& name : insert.columns) {
     const model::ColumnDefinition* column = plan.table->find_column(name);
@@ -78,7 +76,16 @@ bool plan_insert(const duck::InsertShape& insert, PointPlan& plan) {
   return std::ranges::all_of(insert.rows, [&](const auto& row) { return row.size() == plan.inserted.size(); });
 }
 
+bool has_expressions(const duck::Statement& statement) {
+  const auto computed = [](const duck::Assignment& assignment) { return !assignment.value; };
+  const auto& insert = statement.insert();
+  return std::ranges::find(statement.returning(), duck::ReturningItem::Kind::kExpression, &duck::ReturningItem::kind) !=
+             statement.returning().end() ||
+         (insert && (insert->conflict_has_where || std::ranges::any_of(insert->conflict_set, computed)));
+}
+
 bool fill(const Services& services, const duck::Statement& statement, PointPlan& plan) {
+  plan.needs_engine = has_expressions(statement);
   if (const auto& select = statement.point_select()) {
     plan.table = find_table(services, select->table, plan.namespace_id);
     return plan.table != nullptr && plan_select(*select, plan);

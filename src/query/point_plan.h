@@ -24,6 +24,8 @@ struct PointPlan {
   std::vector<const model::ColumnDefinition*> assigned;
   // INSERT: the column of each value, in the order of the values.
   std::vector<const model::ColumnDefinition*> inserted;
+  // Its RETURNING or ON CONFLICT has expressions: not for a thread that may not block.
+  bool needs_engine = false;
 };
 
 // The plan of a standard statement, made or taken from `prepared`; never nullptr.

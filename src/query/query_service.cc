@@ -3,7 +3,6 @@
 #include "auth/permissions.h"
 #include "model/row_codec.h"
 #include "protocol/sql_request.h"
-#include "query/insert.h"
 #include "query/sources.h"
 
 namespace kalamdb::query {
@@ -50,7 +49,7 @@ Result<StatementResult> point_select(const Services& services, const StatementCo
     rows.push_back(std::move(row));
   }
   StatementResult result;
-  result.rows = make_result(plan.columns, std::move(rows));
+  result.rows = make_result(plan.columns, std::move(rows), plan.table);
   return result;
 }
 
@@ -142,27 +141,30 @@ bool QueryService::fast_select(const StatementContext& context, const PointPlan&
 
 bool QueryService::fast_write(const StatementContext& context, const PreparedPtr& prepared, const PointPlan& plan,
                               const Done& done) {
-  if (has_segments(services_, plan, context)) return false;
-  auto writes = prepare_point_writes(services_, context, *prepared, plan);
+  if (plan.needs_engine || has_segments(services_, plan, context)) return false;
+  StatementSources sources(services_, context);
+  auto writes = prepare_point_writes(services_, context, *prepared, plan, sources);
   if (!writes) {
     done(request_error(std::move(writes).error(), 1));
     return true;
   }
   if (!*writes) return false;
   const uint64_t rows = (*writes)->request.rows.size();
-  auto answer = [done, prepared, user = context.caller.user.value](uint64_t affected) {
-    StatementResult result = writes_result(*prepared->statement, affected);
+  auto answer = [rows, done, prepared, user = context.caller.user.value,
+                 returned = std::move((*writes)->returned)](const storage::ChangeSet* changes) mutable {
+    StatementResult result = writes_result(*prepared->statement, rows, std::move(returned), changes);
     result.as_user = user;
     done(std::move(result));
   };
   if (rows == 0) {
-    answer(0);
+    answer(nullptr);
     return true;
   }
   services_.storage.committer().submit(
-      std::move((*writes)->request), [rows, done, answer = std::move(answer)](Result<storage::ChangeSetPtr> committed) {
+      std::move((*writes)->request),
+      [done, answer = std::move(answer)](Result<storage::ChangeSetPtr> committed) mutable {
         if (committed) {
-          answer(rows - (*committed)->ignored_rows);
+          answer(committed->get());
         } else {
           done(request_error(std::move(committed).error(), 1));
         }
@@ -186,10 +188,11 @@ Result<StatementResult> QueryService::run_statement(const Prepared& prepared, St
   if (statement.kind() == duck::StatementKind::kSelect || statement.kind() == duck::StatementKind::kExplain) {
     StatementSources sources(services_, context);
     StatementResult result;
-    KALAM_TRY(result.rows, services_.engine.query(statement, sources, query_context(services_, context)));
+    KALAM_TRY(result.rows,
+              services_.engine.query(statement, sources, query_context(services_, context, sources.now_us())));
     return result;
   }
-  return run_writes(services_, context, prepared);
+  return run_writes(services_, context, prepared, retries_);
 }
 
 std::optional<RequestError> QueryService::run(const SqlCall& call, const ResultSink& sink) {

@@ -55,6 +55,7 @@ class QueryService {
 
   Services services_;
   PreparedCache cache_;
+  RetryQueue retries_;
 };
 
 }  // namespace kalamdb::query

@@ -20,6 +20,19 @@ Result<model::Value> RowValues::coerced(const model::ValueView& value, const mod
   return result;
 }
 
+// Dates, decimals and the like go through their text where the types differ: their stored numbers mean nothing without
+// their type.
+Result<model::Value> RowValues::computed(const model::ValueView& cell, const model::DataType& type,
+                                         const model::ColumnDefinition& column, size_t row_number) const {
+  using model::TypeTag;
+  if (type == column.type) return model::to_value(cell);
+  const bool plain = model::is_integer(type.tag) || model::is_text_like(type.tag) || type.tag == TypeTag::kBoolean ||
+                     type.tag == TypeTag::kFloat || type.tag == TypeTag::kDouble || type.tag == TypeTag::kEmbedding;
+  if (model::is_null(cell) || plain) return coerced(cell, column, row_number);
+  const std::string text = model::to_text(cell, type);
+  return coerced(std::string_view(text), column, row_number);
+}
+
 Result<model::Value> RowValues::function(const std::string& name, const model::ColumnDefinition& column) {
   model::Value value;
   if (name == "NOW") {
@@ -62,7 +75,7 @@ Result<model::Value> RowValues::of(const duck::Operand& operand, const model::Co
     case duck::Operand::Kind::kFunction:
       return function(operand.name, column);
     case duck::Operand::Kind::kExcluded:
-      break;  // only in ON CONFLICT DO UPDATE, which is refused before
+      break;  // resolve_conflicts() has the row that it is from
   }
   KALAM_ASSERT(false);
 }

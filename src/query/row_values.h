@@ -9,9 +9,9 @@ namespace kalamdb::query {
 // One statement's view of NOW() and the generators. Not thread-safe.
 class RowValues {
  public:
-  // Both must outlive it.
-  RowValues(const Services& services, const StatementContext& context)
-      : services_(services), context_(context), now_us_(services.clock.now_us()) {}
+  // Both must outlive it. `now_us` is what NOW() gives.
+  RowValues(const Services& services, const StatementContext& context, int64_t now_us)
+      : services_(services), context_(context), now_us_(now_us) {}
 
   // The operand as `column` stores it. `row_number` counts from 1, for messages; 0 leaves it out.
   // Errors: kInvalidOperation when the value does not fit; kParamCountMismatch.
@@ -19,12 +19,13 @@ class RowValues {
   // `value` as `column` stores it. Errors: kInvalidOperation.
   Result<model::Value> coerced(const model::ValueView& value, const model::ColumnDefinition& column,
                                size_t row_number) const;
+  // A cell that the engine has computed as a `type`, as `column` stores it. Errors: kInvalidOperation.
+  Result<model::Value> computed(const model::ValueView& cell, const model::DataType& type,
+                                const model::ColumnDefinition& column, size_t row_number) const;
   // What the column gets when an INSERT leaves it out.
   Result<model::Value> default_of(const model::ColumnDefinition& column);
   // Errors: kConstraintViolation when a NOT NULL column holds NULL.
   static Result<> check_not_null(const model::ColumnDefinition& column, const model::Value& value, size_t row_number);
-
-  int64_t now_us() const { return now_us_; }
 
  private:
   Result<model::Value> function(const std::string& name, const model::ColumnDefinition& column);

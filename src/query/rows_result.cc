@@ -7,8 +7,8 @@ namespace {
 
 class RowsResult : public duck::QueryResult, duck::ResultBatch {
  public:
-  RowsResult(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows)
-      : columns_(std::move(columns)), rows_(std::move(rows)) {}
+  RowsResult(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows, model::TablePtr table)
+      : table_(std::move(table)), columns_(std::move(columns)), rows_(std::move(rows)) {}
 
   const std::vector<duck::ResultColumn>& columns() const override { return columns_; }
   Result<const duck::ResultBatch*> next() override {
@@ -21,6 +21,7 @@ class RowsResult : public duck::QueryResult, duck::ResultBatch {
   model::ValueView cell(size_t row, size_t column) const override { return model::view(rows_[row][column]); }
 
  private:
+  model::TablePtr table_;
   std::vector<duck::ResultColumn> columns_;
   std::vector<model::Row> rows_;
   bool given_ = false;
@@ -28,8 +29,9 @@ class RowsResult : public duck::QueryResult, duck::ResultBatch {
 
 }  // namespace
 
-std::unique_ptr<duck::QueryResult> make_result(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows) {
-  return std::make_unique<RowsResult>(std::move(columns), std::move(rows));
+std::unique_ptr<duck::QueryResult> make_result(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows,
+                                               model::TablePtr table) {
+  return std::make_unique<RowsResult>(std::move(columns), std::move(rows), std::move(table));
 }
 
 }  // namespace kalamdb::query

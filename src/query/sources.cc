@@ -6,6 +6,34 @@
 
 namespace kalamdb::query {
 
+namespace {
+
+std::string verb_of(Access access) {
+  switch (access) {
+    case Access::kInsert:
+      return "insert";
+    case Access::kUpdate:
+      return "update";
+    case Access::kDelete:
+      return "delete";
+    case Access::kRead:
+      break;
+  }
+  return "subscribe to";
+}
+
+}  // namespace
+
+duck::QueryContext query_context(const Services& services, const StatementContext& context, int64_t now_us) {
+  duck::QueryContext query;
+  query.current_user = context.caller.user.value;
+  query.current_role = lower_name(context.caller.role);
+  query.now_us = now_us;
+  query.parameters = context.parameters;
+  query.timeout_ms = services.limits.statement_timeout_ms;
+  return query;
+}
+
 Result<> check_access(const model::TableDefinition& table, const Caller& caller, Access access) {
   if (table.type == model::TableType::kShared && caller.as_user) {
     return fail(ErrorCode::kInvalidOperation,
@@ -19,7 +47,8 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
                                       const duck::TableName& name, Access access) {
   const std::string& namespace_id = name.schema.empty() ? context.namespace_id : name.schema;
   if (is_system_namespace(namespace_id)) {
-    return fail(ErrorCode::kInvalidOperation, "Cannot write system table '" + namespace_id + "." + name.name + "'");
+    return fail(ErrorCode::kInvalidOperation,
+                "Cannot " + verb_of(access) + " system table '" + namespace_id + "." + name.name + "'");
   }
   KALAM_TRY(model::TablePtr table, services.catalog.find_table(namespace_id, name.name));
   if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
@@ -36,6 +65,31 @@ const hot::SnapshotPtr& StatementSources::snapshot() {
   if (context_.transaction() != nullptr) return context_.transaction()->snapshot();
   if (snapshot_ == nullptr) snapshot_ = services_.storage.hot().snapshot();
   return snapshot_;
+}
+
+Result<std::vector<std::optional<storage::FoundRow>>> StatementSources::find_rows(const model::TablePtr& table,
+                                                                                  std::span<const std::string> keys) {
+  const UserId user = scope_of(*table, context_.caller);
+  KALAM_TRY(auto found, context_.transaction() != nullptr
+                            ? context_.transaction()->find_all(table, user, keys)
+                            : services_.storage.find_all(table, user, keys, snapshot()));
+  // A definition that is older than the snapshot could not read what an ALTER TABLE in between has made.
+  KALAM_TRY(const auto now, services_.catalog.find_table(table->namespace_id, table->name));
+  if (now == nullptr || now->id != table->id || now->schema_version != table->schema_version) {
+    return fail(ErrorCode::kConflict, "Table " + table->qualified_name() + " was altered meanwhile");
+  }
+  return found;
+}
+
+Result<storage::Storage::ColdKeys> StatementSources::taken_keys(const model::TablePtr& table,
+                                                                std::span<const std::string> keys) {
+  const UserId user = scope_of(*table, context_.caller);
+  if (context_.transaction() != nullptr) return context_.transaction()->cold_keys(table, user, keys);
+  return services_.storage.cold_keys(table, user, keys, nullptr);
+}
+
+Result<uint64_t> StatementSources::segments_version(const model::TablePtr& table) {
+  return services_.storage.segments_version(table, scope_of(*table, context_.caller), snapshot());
 }
 
 Result<duck::TableSource> StatementSources::open_in(const std::string& default_namespace, const duck::TableName& name,

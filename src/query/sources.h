@@ -17,7 +17,7 @@ class StatementSources : public duck::SourceResolver {
  public:
   // Both must outlive it.
   StatementSources(const Services& services, const StatementContext& context)
-      : services_(services), context_(context) {}
+      : services_(services), context_(context), now_us_(services.clock.now_us()) {}
 
   Result<duck::TableSource> open(const duck::TableName& name) override { return open_in(context_.namespace_id, name); }
   // The same for a view, which has a namespace of its own for unqualified names.
@@ -27,17 +27,33 @@ class StatementSources : public duck::SourceResolver {
   void expect(const model::TablePtr& table) { expected_ = table; }
   // The snapshot that this statement reads: its transaction's, else taken at the first call.
   const hot::SnapshotPtr& snapshot();
+  // NOW() throughout the statement.
+  int64_t now_us() const { return now_us_; }
+
+  // What a write needs to know of the caller's rows of a table that is resolved already.
+  // The live rows with these keys in the snapshot: `result[i]` belongs to `keys[i]`. kConflict when the table was
+  // altered meanwhile.
+  Result<std::vector<std::optional<storage::FoundRow>>> find_rows(const model::TablePtr& table,
+                                                                  std::span<const std::string> keys);
+  // Which of the keys an INSERT finds taken in segments; hot rows are the committer's to check.
+  Result<storage::Storage::ColdKeys> taken_keys(const model::TablePtr& table, std::span<const std::string> keys);
+  // The segments that find_rows() and open() read, for CommitRequest::segments_read.
+  Result<uint64_t> segments_version(const model::TablePtr& table);
 
  private:
   const Services& services_;
   const StatementContext& context_;
   hot::SnapshotPtr snapshot_;
   model::TablePtr expected_;
+  int64_t now_us_;
 };
 
+// What the engine needs to know of a statement's surroundings. `now_us` is what NOW() gives.
+duck::QueryContext query_context(const Services& services, const StatementContext& context, int64_t now_us);
+
 // A user table, no view, for reading or writing by `caller`. Errors: kTableNotFound, kPermissionDenied;
-// kInvalidOperation for a view and for a SHARED table under EXECUTE AS USER.
-enum class Access : uint8_t { kRead, kWrite };
+// kInvalidOperation for a view, for a SHARED table under EXECUTE AS USER and for writes to a system table.
+enum class Access : uint8_t { kRead, kInsert, kUpdate, kDelete };
 Result<model::TablePtr> resolve_table(const Services& services, const StatementContext& context,
                                       const duck::TableName& name, Access access);
 // The rights and the EXECUTE AS USER rule alone.

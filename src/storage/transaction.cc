@@ -41,6 +41,19 @@ Result<std::optional<FoundRow>> Transaction::find(const model::TablePtr& table, 
   return storage_.find(table, user, key, snapshot_);
 }
 
+Result<std::vector<std::optional<FoundRow>>> Transaction::find_all(const model::TablePtr& table, const UserId& user,
+                                                                   std::span<const std::string> keys) {
+  KALAM_TRY(auto found, storage_.find_all(table, user, keys, snapshot_));
+  const OwnRows* own = find_scope(table, user);
+  for (size_t i = 0; own != nullptr && i < keys.size(); ++i) {
+    const auto row = own->rows.find(keys[i]);
+    if (row == own->rows.end()) continue;
+    found[i].reset();
+    if (row->second.live) found[i] = FoundRow{.seq = row->second.seq, .row = row->second.row};
+  }
+  return found;
+}
+
 Result<std::shared_ptr<const duck::TableScan>> Transaction::scan(const model::TablePtr& table, const UserId& user) {
   KALAM_TRY(auto base, storage_.scan(table, user, snapshot_));
   const OwnRows* own = find_scope(table, user);
@@ -61,7 +74,10 @@ Result<ChangeSetPtr> Transaction::apply(CommitRequest request) {
   auto done = std::make_shared<ChangeSet>();
   const Seq before = last_seq_;
   done->rows.reserve(request.rows.size());
-  for (RowWrite& write : request.rows) KALAM_CHECK(add(write, before, *done));
+  for (uint32_t i = 0; i < request.rows.size(); ++i) {
+    KALAM_TRY(const bool written, add(request.rows[i], before, *done));
+    if (!written) done->ignored_rows.push_back(i);
+  }
   done->commit_seq = last_seq_;
   return done;
 }
@@ -104,7 +120,7 @@ Result<OwnRow> Transaction::base_of(const RowWrite& write) const {
   return row;
 }
 
-Result<> Transaction::add(RowWrite& write, Seq first_seq, ChangeSet& done) {
+Result<bool> Transaction::add(RowWrite& write, Seq first_seq, ChangeSet& done) {
   KALAM_TRY(OwnRows* const scope, open_scope(write));
   auto entry = scope->rows.find(write.key);
   if (entry == scope->rows.end()) {
@@ -115,15 +131,16 @@ Result<> Transaction::add(RowWrite& write, Seq first_seq, ChangeSet& done) {
     if (row.base_cold) scope->replaced[row.base_cold->segment_id].add(row.base_cold->position);
   }
   OwnRow& row = entry->second;
-  const bool inserts = write.kind == WriteKind::kInsert || write.kind == WriteKind::kInsertOrIgnore;
+  const bool inserts = write.kind != WriteKind::kUpdate && write.kind != WriteKind::kDelete;
   if (inserts && row.live) {
     if (write.kind == WriteKind::kInsert) {
       if (row.seq > first_seq) return fail(repeated_key(*write.table, write.key));
       return fail(key_taken(*write.table, write.key, "hot storage"));
     }
-    ++done.ignored_rows;
-    return {};
+    if (write.kind == WriteKind::kInsertAbsent) return lost();
+    return false;
   }
+  if (inserts && write.kind != WriteKind::kInsert) row.insert_kind = WriteKind::kInsertAbsent;
   if (!inserts && (!row.live || row.seq != write.read_seq)) return lost();
 
   RowChange change{.table = write.table, .user = write.user, .seq = ++last_seq_, .key = write.key};
@@ -142,7 +159,7 @@ Result<> Transaction::add(RowWrite& write, Seq first_seq, ChangeSet& done) {
     change.row = row.row;
   }
   done.rows.push_back(std::move(change));
-  return {};
+  return true;
 }
 
 Result<CommitRequest> Transaction::request() const {
@@ -152,7 +169,7 @@ Result<CommitRequest> Transaction::request() const {
     for (const auto& [key, row] : scope.rows) {
       if (row.seq == row.base_seq || (row.base_seq == 0 && !row.live)) continue;  // as the snapshot has it
       RowWrite write{.table = scope.table, .user = scope.user, .key = key};
-      write.kind = row.base_seq == 0 ? WriteKind::kInsert : row.live ? WriteKind::kUpdate : WriteKind::kDelete;
+      write.kind = row.base_seq == 0 ? row.insert_kind : row.live ? WriteKind::kUpdate : WriteKind::kDelete;
       if (row.live) write.row = row.row;
       write.read_seq = row.base_seq;
       write.cold = row.base_cold;
@@ -174,8 +191,9 @@ Result<> Transaction::relocate(CommitRequest& request) const {
     KALAM_TRY(read.segments_version, storage_.segments_version(scope.table, scope.user, now));
   }
   for (RowWrite& write : request.rows) {
-    if (write.kind == WriteKind::kInsert) {
+    if (write.read_seq == 0) {  // it inserts
       KALAM_TRY(const auto cold, storage_.cold_keys(write.table, write.user, std::span(&write.key, 1), now));
+      if (!cold.taken.empty() && write.kind == WriteKind::kInsertAbsent) return lost();
       if (!cold.taken.empty()) {
         return fail(key_taken(*write.table, write.key, "cold storage: " + cold.taken.front().path));
       }

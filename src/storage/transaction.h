@@ -23,6 +23,9 @@ struct OwnRow {
   Seq base_seq = 0;  // 0: none
   std::optional<ColdPosition> base_cold;
   std::string base_row;
+  // Without a row in the snapshot: kInsert, or kInsertAbsent where a row that somebody else has put there meanwhile
+  // would have had the statement do something else.
+  WriteKind insert_kind = WriteKind::kInsert;
 };
 
 // The writes of a transaction to one table and scope.
@@ -43,6 +46,8 @@ class Transaction {
 
   // As in Storage, at this snapshot and with the own writes. What scan() returns must not outlive the transaction.
   Result<std::optional<FoundRow>> find(const model::TablePtr& table, const UserId& user, std::string_view key);
+  Result<std::vector<std::optional<FoundRow>>> find_all(const model::TablePtr& table, const UserId& user,
+                                                        std::span<const std::string> keys);
   Result<std::shared_ptr<const duck::TableScan>> scan(const model::TablePtr& table, const UserId& user);
   Result<Storage::ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user,
                                       std::span<const std::string> keys);
@@ -64,7 +69,8 @@ class Transaction {
  private:
   const OwnRows* find_scope(const model::TablePtr& table, const UserId& user) const;
   Result<OwnRows*> open_scope(const RowWrite& write);
-  Result<> add(RowWrite& write, Seq first_seq, ChangeSet& done);
+  // False when the write does nothing.
+  Result<bool> add(RowWrite& write, Seq first_seq, ChangeSet& done);
   // What the snapshot has under the key of `write`, if the transaction has not written it yet.
   Result<OwnRow> base_of(const RowWrite& write) const;
   Result<CommitRequest> request() const;
