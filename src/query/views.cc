@@ -42,7 +42,8 @@ class ViewTables : public duck::SourceResolver, public std::enable_shared_from_t
   Result<> check(const duck::Statement& select) {
     StatementContext without_parameters = context_;
     without_parameters.parameters = {};
-    const auto columns = services_.engine.describe(select, *this, query_context(services_, without_parameters));
+    const auto columns = services_.engine.describe(
+        select, *this, query_context(services_, without_parameters, services_.clock.now_us()));
     if (!columns && refused_) return fail(columns.error());
     // Every table could be opened, so the caller may know of its columns.
     if (!columns) return fail(pass_up(broken(*view_, columns.error().message)));
@@ -140,7 +141,8 @@ Result<BoundView> bind_view(const Services& services, const duck::Statement& sel
   context.caller.role = catalog::Role::kSystem;
   context.namespace_id = namespace_id;
   StatementSources sources(services, context);
-  KALAM_TRY(const auto described, services.engine.describe(select, sources, query_context(services, context)));
+  KALAM_TRY(const auto described,
+            services.engine.describe(select, sources, query_context(services, context, sources.now_us())));
   BoundView bound;
   for (const auto& column : described) {
     model::ColumnDefinition definition;
