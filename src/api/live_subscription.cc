@@ -110,7 +110,8 @@ live::BindPredicate LiveSubscriptions::binder() const {
   return [&services = services_.queries.services(), caller = caller_](const live::GroupQuery& query) {
     query::StatementContext context;
     context.caller = caller;
-    return services.engine.bind_predicate(*query.statement, query.table, query::query_context(services, context, services.clock.now_us()));
+    return services.engine.bind_predicate(*query.statement, query.table,
+                                          query::query_context(services, context, services.clock.now_us()));
   };
 }
 
