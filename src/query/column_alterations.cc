@@ -46,7 +46,7 @@ class AddColumn : public Alteration {
                   "() to a table that has rows, since each would need a value of its own; add it without a "
                   "DEFAULT, fill it with UPDATE, then use ALTER COLUMN … SET DEFAULT");
     } else {
-      RowValues values(services, context);
+      RowValues values(services, context, services.clock.now_us());
       KALAM_TRY(column.missing, values.default_of(column));
     }
     if (!column.nullable && !outcome.check && model::is_null(column.missing)) {

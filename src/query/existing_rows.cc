@@ -38,7 +38,8 @@ Result<bool> ScannedRows::for_each(const std::string& select_list, const std::st
   for (const UserId& user : users) {
     KALAM_TRY(auto scan, services_.storage.scan(table_, user, snapshot_));
     OneScope source(std::move(scan));
-    KALAM_TRY(const auto rows, services_.engine.query(*statement, source, query_context(services_, context_)));
+    KALAM_TRY(const auto rows,
+              services_.engine.query(*statement, source, query_context(services_, context_, services_.clock.now_us())));
     while (true) {
       KALAM_TRY(const duck::ResultBatch* batch, rows->next());
       if (batch == nullptr) break;

@@ -16,7 +16,7 @@ class Truncate : public Command {
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     const std::string& namespace_id = namespace_of(name_, context);
-    KALAM_CHECK(resolve_table(services, context, {namespace_id, name_.name}, Access::kWrite));
+    KALAM_CHECK(resolve_table(services, context, {namespace_id, name_.name}, Access::kDelete));
     KALAM_TRY(const PreparedPtr everything,
               prepare("DELETE FROM " + quoted(namespace_id) + "." + quoted(name_.name) + " WHERE true"));
     KALAM_TRY(StatementResult result, run_writes(services, context, *everything));
