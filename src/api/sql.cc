@@ -101,6 +101,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
 
   void run() {
     on_worker_ = true;
+    call_.is_abandoned = [this] { return exchange_->client_gone(); };
     const auto error =
         services_.queries.run(call_, [this](query::StatementResult result) { return write(std::move(result)); });
     if (!error) {
@@ -112,7 +113,7 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
       writer_.finish_error(protocol::to_wire(error->error, admin_, error->statement), took_us(), details());
     }
     if (!streaming_) return respond(200, writer_.take());
-    const bool complete = exchange_->write(writer_.take()).has_value();
+    const bool complete = write_part(writer_.take()).has_value();
     exchange_->finish(complete);
   }
 
@@ -151,10 +152,14 @@ class SqlExchange : public std::enable_shared_from_this<SqlExchange> {
     return {};
   }
 
+  Result<> write_part(std::string part) {
+    return exchange_->write(std::move(part), [this] { return services_.workers.is_saturated(); });
+  }
+
   Result<> send_part() {
     std::string part = writer_.take_part();
     sent_bytes_ += part.size();
-    if (streaming_) return exchange_->write(std::move(part));
+    if (streaming_) return write_part(std::move(part));
     streaming_ = true;
     net::HttpResponse response;
     response.body = std::move(part);

@@ -4,8 +4,9 @@ namespace kalamdb::duck {
 
 using Clock = std::chrono::steady_clock;
 
-// How soon a query is interrupted again that did not notice: DuckDB forgets an interrupt that comes before it starts.
-constexpr std::chrono::milliseconds kAgain{50};
+// How often the queries are looked at. One that is over its time is interrupted each time: DuckDB forgets an interrupt
+// that comes before it starts.
+constexpr std::chrono::milliseconds kTick{50};
 
 DeadlineTimer::DeadlineTimer() : thread_([this](std::stop_token stop) { run(stop); }) {}
 
@@ -14,37 +15,34 @@ DeadlineTimer::~DeadlineTimer() {
   wake_.notify_all();
 }
 
-DeadlineTimer::Handle DeadlineTimer::start(const duckdb::shared_ptr<duckdb::ClientContext>& context,
-                                           int64_t timeout_ms) {
-  if (timeout_ms <= 0) return {};
+DeadlineTimer::Handle DeadlineTimer::start(const duckdb::shared_ptr<duckdb::ClientContext>& context, int64_t timeout_ms,
+                                           std::function<bool()> is_abandoned) {
+  if (timeout_ms <= 0 && !is_abandoned) return {};
+  const auto deadline =
+      timeout_ms > 0 ? Clock::now() + std::chrono::milliseconds(timeout_ms) : Clock::time_point::max();
   std::lock_guard lock(mutex_);
-  const auto entry = deadlines_.emplace(Clock::now() + std::chrono::milliseconds(timeout_ms), context);
-  if (entry == deadlines_.begin()) wake_.notify_all();
-  return {this, entry};
+  if (entries_.empty()) wake_.notify_all();
+  return {this, entries_.insert(entries_.end(), {deadline, std::move(is_abandoned), context})};
 }
 
-void DeadlineTimer::remove(Deadlines::iterator entry) {
+void DeadlineTimer::remove(Entries::iterator entry) {
   std::lock_guard lock(mutex_);
-  deadlines_.erase(entry);
+  entries_.erase(entry);
 }
 
 void DeadlineTimer::run(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
+    if (entries_.empty()) {
+      wake_.wait(lock, stop, [&] { return !entries_.empty(); });
+      continue;
+    }
     const auto now = Clock::now();
-    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-      // Moving the node keeps the handle's iterator valid.
-      auto node = deadlines_.extract(deadlines_.begin());
-      if (const auto context = node.mapped().lock()) context->Interrupt();
-      node.key() = now + kAgain;
-      deadlines_.insert(std::move(node));
+    for (const Entry& entry : entries_) {
+      if (now < entry.deadline && !(entry.is_abandoned && entry.is_abandoned())) continue;
+      if (const auto context = entry.context.lock()) context->Interrupt();
     }
-    if (deadlines_.empty()) {
-      wake_.wait(lock, stop, [&] { return !deadlines_.empty(); });
-    } else {
-      const auto next = deadlines_.begin()->first;
-      wake_.wait_until(lock, stop, next, [&] { return !deadlines_.empty() && deadlines_.begin()->first < next; });
-    }
+    wake_.wait_until(lock, stop, now + kTick, [] { return false; });
   }
 }
 

@@ -1,12 +1,12 @@
-// Interrupts queries that run past their time: one thread for the whole engine. For the other files of this folder
-// only.
+// Interrupts queries that run past their time, or that nobody waits for any more: one thread for the whole engine. For
+// the other files of this folder only.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <duckdb.hpp>
-#include <map>
-#include <memory>
+#include <functional>
+#include <list>
 #include <mutex>
 #include <thread>
 
@@ -15,13 +15,18 @@ namespace kalamdb::duck {
 // Thread-safe.
 class DeadlineTimer {
  public:
-  using Deadlines = std::multimap<std::chrono::steady_clock::time_point, duckdb::weak_ptr<duckdb::ClientContext>>;
+  struct Entry {
+    std::chrono::steady_clock::time_point deadline;
+    std::function<bool()> is_abandoned;
+    duckdb::weak_ptr<duckdb::ClientContext> context;
+  };
+  using Entries = std::list<Entry>;
 
   // Interrupts nothing any more once it is destroyed.
   class Handle {
    public:
     Handle() = default;
-    Handle(DeadlineTimer* timer, Deadlines::iterator entry) : timer_(timer), entry_(entry) {}
+    Handle(DeadlineTimer* timer, Entries::iterator entry) : timer_(timer), entry_(entry) {}
     Handle(Handle&& other) noexcept : timer_(std::exchange(other.timer_, nullptr)), entry_(other.entry_) {}
     Handle& operator=(Handle&& other) noexcept {
       std::swap(timer_, other.timer_);
@@ -34,22 +39,24 @@ class DeadlineTimer {
 
    private:
     DeadlineTimer* timer_ = nullptr;
-    Deadlines::iterator entry_;
+    Entries::iterator entry_;
   };
 
   DeadlineTimer();
   ~DeadlineTimer();
 
-  // Interrupts what runs on the connection in `timeout_ms`, unless the handle is gone by then; 0: never.
-  Handle start(const duckdb::shared_ptr<duckdb::ClientContext>& context, int64_t timeout_ms);
+  // Interrupts what runs on the connection in `timeout_ms` (0: never), and as soon as `is_abandoned`, if there is one,
+  // says so; unless the handle is gone by then. Both are looked at some 20 times a second.
+  Handle start(const duckdb::shared_ptr<duckdb::ClientContext>& context, int64_t timeout_ms,
+               std::function<bool()> is_abandoned);
 
  private:
-  void remove(Deadlines::iterator entry);
+  void remove(Entries::iterator entry);
   void run(std::stop_token stop);
 
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  Deadlines deadlines_;
+  Entries entries_;
   std::jthread thread_;
 };
 

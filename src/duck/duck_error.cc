@@ -49,8 +49,10 @@ Error to_error(const duckdb::ErrorData& error) {
     case duckdb::ExceptionType::INTERRUPT:
       return {ErrorCode::kTimeout, "The query was stopped because it ran too long or was cancelled"};
     case duckdb::ExceptionType::OUT_OF_MEMORY:
-      return {ErrorCode::kQueryMemoryExceeded,
-              "The query needs more memory than limits.query_memory_bytes allows; select fewer rows or columns"};
+      return {
+          ErrorCode::kQueryMemoryExceeded,
+          "The query needs more memory than limits.query_memory_bytes allows, or computes a value that is too large; "
+          "select fewer rows or columns"};
     case duckdb::ExceptionType::NOT_IMPLEMENTED:
       return {ErrorCode::kNotImplemented, first_part(raw)};
     case duckdb::ExceptionType::PERMISSION:

@@ -40,6 +40,7 @@ struct QueryContext {
   int64_t now_us = 0;                        // NOW(): one value for the whole statement
   std::span<const model::Value> parameters;  // NULL, bool, int64_t, double, string, or a float vector
   int64_t timeout_ms = 30'000;               // 0: none; past it the query stops with kTimeout
+  std::function<bool()> is_abandoned;        // asked from another thread, may be empty; once true it stops likewise
   // Answer a plain scan in primary-key order, as clients of 0.4 are used to, if it reads at most this many rows.
   uint64_t key_order_max_rows = 10'000;
 };

@@ -7,6 +7,7 @@
 #include "duck/casts.h"
 #include "duck/duck_error.h"
 #include "duck/functions.h"
+#include "duck/guards.h"
 #include "duck/plan_hook.h"
 #include "duck/table_scan.h"
 #include "duckdb/main/config.hpp"
@@ -31,6 +32,7 @@ void lock_down(duckdb::DBConfig& config, const EngineOptions& options) {
   const uint64_t machine_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
   const uint64_t memory_bytes = options.memory_bytes > 0 ? options.memory_bytes : machine_bytes / 4;
   set("memory_limit", duckdb::Value(std::to_string(memory_bytes) + "B"));
+  bound_vector_memory(memory_bytes);
 }
 
 }  // namespace
@@ -50,6 +52,7 @@ Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options) {
     register_table_scan(database);
     register_functions(database, options.generators);
     register_casts(database.config);
+    guard_functions(*instance->database);
     duckdb::Connection setup(*instance->database);
     for (const char* setting : {"SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL parquet_metadata_cache = true",
                                 "SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"}) {

@@ -16,6 +16,7 @@ duckdb::unique_ptr<duckdb::SQLStatement> select_statement(duckdb::unique_ptr<duc
 Session::Session(std::shared_ptr<Instance> instance, const QueryContext& context)
     : instance_(std::move(instance)),
       timeout_ms_(context.timeout_ms),
+      is_abandoned_(context.is_abandoned),
       state_(duckdb::make_shared_ptr<QueryState>(context)),
       connection_(*instance_->database) {
   connection_.context->registered_state->Insert(QueryState::kKey, state_);
@@ -33,7 +34,7 @@ Result<duckdb::unique_ptr<duckdb::QueryResult>> Session::start(duckdb::unique_pt
 
 Result<duckdb::unique_ptr<duckdb::QueryResult>> Session::start(duckdb::unique_ptr<duckdb::SQLStatement> statement) {
   try {
-    deadline_ = instance_->timer.start(connection_.context, timeout_ms_);
+    deadline_ = instance_->timer.start(connection_.context, timeout_ms_, is_abandoned_);
     statement->query.clear();  // errors would quote it
     auto pending = connection_.context->PendingQuery(std::move(statement), true);
     if (pending->HasError()) return failure(pending->GetErrorObject());

@@ -28,6 +28,7 @@ class Session {
 
   std::shared_ptr<Instance> instance_;
   int64_t timeout_ms_;
+  std::function<bool()> is_abandoned_;
   duckdb::shared_ptr<QueryState> state_;
   duckdb::Connection connection_;
   DeadlineTimer::Handle deadline_;

@@ -53,8 +53,9 @@ class HttpExchange {
   // Starts a streamed response (chunked transfer encoding). `response.body` is its first part.
   virtual void begin(HttpResponse response) = 0;
   // Sends more of it. Blocks while more than 1 MiB waits for the socket, so never call it on an IO thread. Errors:
-  // kUnavailable once the client is gone or took longer than the write timeout; the caller stops then.
-  virtual Result<> write(std::string part) = 0;
+  // kUnavailable once the client is gone or took longer than the write timeout, or than two seconds while `others_wait`
+  // for this thread; the caller stops then.
+  virtual Result<> write(std::string part, const std::function<bool()>& others_wait) = 0;
   // Ends it. `complete = false` breaks the connection instead, so that the client can't take a part for the whole.
   virtual void finish(bool complete = true) = 0;
 

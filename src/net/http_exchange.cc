@@ -1,5 +1,6 @@
 #include "net/http_exchange.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/assert.h"
@@ -9,6 +10,9 @@ namespace kalamdb::net {
 namespace {
 // What may wait for the socket before write() blocks.
 constexpr size_t kWindowBytes = 1 << 20;
+// How long write() lets a slow client have a thread that others wait for, and how often it looks.
+constexpr int64_t kMostWhileOthersWaitMs = 2'000;
+constexpr int64_t kLookMs = 200;
 }  // namespace
 
 ConnectionExchange::~ConnectionExchange() {
@@ -33,15 +37,20 @@ void ConnectionExchange::begin(HttpResponse response) {
   connection_->begin_stream(std::move(response), window_);
 }
 
-Result<> ConnectionExchange::write(std::string part) {
+Result<> ConnectionExchange::write(std::string part, const std::function<bool()>& others_wait) {
   KALAM_ASSERT(state_ == State::kStreaming);
   if (part.empty()) return {};
   {
     std::unique_lock lock(window_->mutex);
     auto ready = [&] { return window_->gone || window_->queued_bytes <= kWindowBytes; };
     // The connection watches the socket's progress itself; twice its timeout only guards against never being told.
-    bool woken = window_->changed.wait_for(lock, std::chrono::milliseconds(2 * write_timeout_ms_ + 1000), ready);
-    if (!woken || window_->gone) return fail(ErrorCode::kUnavailable, "the client is gone or does not read");
+    const int64_t most_ms = 2 * write_timeout_ms_ + 1000;
+    int64_t waited_ms = 0;
+    while (!window_->changed.wait_for(lock, std::chrono::milliseconds(kLookMs), ready)) {
+      waited_ms += kLookMs;
+      if (waited_ms >= (others_wait() ? std::min(kMostWhileOthersWaitMs, most_ms) : most_ms)) break;
+    }
+    if (!ready() || window_->gone) return fail(ErrorCode::kUnavailable, "the client is gone or does not read");
     window_->queued_bytes += part.size();
   }
   if (!connection_->stream_part(std::move(part))) return fail(ErrorCode::kUnavailable, "the server is stopping");

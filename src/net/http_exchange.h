@@ -19,7 +19,7 @@ class ConnectionExchange final : public HttpExchange {
   const HttpRequest& request() const override { return request_; }
   void respond(HttpResponse response) override;
   void begin(HttpResponse response) override;
-  Result<> write(std::string part) override;
+  Result<> write(std::string part, const std::function<bool()>& others_wait) override;
   void finish(bool complete) override;
   bool client_gone() const override { return connection_->client_gone(); }
 

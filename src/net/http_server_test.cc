@@ -397,7 +397,7 @@ struct Streamer {
         response.body = "first,";
         exchange->begin(std::move(response));
         for (int i = 0; i < parts; ++i) {
-          if (!exchange->write(std::string(size, static_cast<char>('a' + i % 26)))) {
+          if (!exchange->write(std::string(size, static_cast<char>('a' + i % 26)), [] { return false; })) {
             failed = true;
             gone = exchange->client_gone();
             return;

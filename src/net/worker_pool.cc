@@ -12,7 +12,7 @@ struct WorkerPool::Impl {
 };
 
 WorkerPool::WorkerPool(unsigned threads, size_t queue_limit)
-    : impl_(std::make_unique<Impl>(threads)), queue_limit_(queue_limit) {}
+    : impl_(std::make_unique<Impl>(threads)), threads_(threads), queue_limit_(queue_limit) {}
 
 WorkerPool::~WorkerPool() { stop(); }
 

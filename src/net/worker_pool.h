@@ -17,6 +17,8 @@ class WorkerPool {
 
   // False, and the task never runs, when the pool is full or stopped.
   bool post(std::function<void()> task);
+  // Whether tasks wait for a thread.
+  bool is_saturated() const { return pending_.load(std::memory_order_relaxed) > threads_; }
   // Lets what was posted finish and joins the threads. The second call does nothing.
   void stop();
 
@@ -25,6 +27,7 @@ class WorkerPool {
   std::unique_ptr<Impl> impl_;
   std::atomic<size_t> pending_{0};
   std::atomic<bool> stopped_{false};
+  const size_t threads_;
   const size_t queue_limit_;
 };
 

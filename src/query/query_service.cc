@@ -88,6 +88,7 @@ Result<StatementContext> QueryService::context_for(const SqlCall& call, const Pr
   context.caller = call.caller;
   context.namespace_id = call.namespace_id;
   context.host = call.host;
+  context.is_abandoned = call.is_abandoned;
   if (call.parameters) context.parameters = *call.parameters;
   if (prepared.as_user) {
     const auto target = services_.catalog.find_user(*prepared.as_user);
@@ -97,17 +98,20 @@ Result<StatementContext> QueryService::context_for(const SqlCall& call, const Pr
     context.caller.role = catalog::Role::kUser;
     context.caller.as_user = true;
   }
-  if (prepared.command != nullptr) {
-    if (!context.parameters.empty()) {
-      return fail(ErrorCode::kInvalidParameter, "This statement takes no parameters");
-    }
-    KALAM_CHECK(prepared.command->authorize(context.caller));
-  } else if (prepared.parameter_count() != context.parameters.size()) {
-    return fail(ErrorCode::kParamCountMismatch, "The statement has " + std::to_string(prepared.parameter_count()) +
-                                                    " parameters, but " + std::to_string(context.parameters.size()) +
-                                                    " values were given");
-  }
+  if (prepared.command != nullptr) KALAM_CHECK(prepared.command->authorize(context.caller));
   return context;
+}
+
+Result<> QueryService::check_parameter_count(const SqlCall& call, const Prepared& prepared) {
+  const size_t given = call.parameters ? call.parameters->size() : 0;
+  if (prepared.command != nullptr && given > 0) {
+    return fail(ErrorCode::kInvalidParameter, "This statement takes no parameters");
+  }
+  if (prepared.command == nullptr && prepared.parameter_count() != given) {
+    return fail(ErrorCode::kParamCountMismatch, "The statement has " + std::to_string(prepared.parameter_count()) +
+                                                    " parameters, but " + std::to_string(given) + " values were given");
+  }
+  return {};
 }
 
 bool QueryService::try_fast(const SqlCall& call, const Done& done) {
@@ -116,7 +120,7 @@ bool QueryService::try_fast(const SqlCall& call, const Done& done) {
   // Errors go the long way round, where they are worded once.
   if (!prepared || *prepared == nullptr || (*prepared)->statement == nullptr) return false;
   const auto context = context_for(call, **prepared);
-  if (!context) return false;
+  if (!context || !check_parameter_count(call, **prepared)) return false;
   const auto plan = point_plan(services_, **prepared, context->namespace_id);
   if (plan->table == nullptr) return false;
   if ((*prepared)->statement->kind() == duck::StatementKind::kSelect) {
@@ -207,18 +211,19 @@ std::optional<RequestError> QueryService::run(const SqlCall& call, const ResultS
     if (single != nullptr) {
       all.push_back(std::move(single));
     } else {
-      if (call.parameters && !call.parameters->empty()) {
-        return fail(ErrorCode::kParamsWithBatch, "Parameters not supported with multi-statement batches");
-      }
       KALAM_TRY(const auto texts, duck::split_statements(call.sql));
       for (const std::string_view text : texts) {
         KALAM_TRY(PreparedPtr prepared, prepare(text));
         all.push_back(std::move(prepared));
       }
     }
-    KALAM_CHECK(check_parameters(call));
     // One statement that is not allowed fails the whole request before anything runs.
     for (const PreparedPtr& prepared : all) KALAM_CHECK(context_for(call, *prepared));
+    KALAM_CHECK(check_parameters(call));
+    if (all.size() > 1 && call.parameters && !call.parameters->empty()) {
+      return fail(ErrorCode::kParamsWithBatch, "Parameters not supported with multi-statement batches");
+    }
+    for (const PreparedPtr& prepared : all) KALAM_CHECK(check_parameter_count(call, *prepared));
     return all;
   };
   auto prepared = prepare_all();

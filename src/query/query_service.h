@@ -17,6 +17,7 @@ struct SqlCall {
   std::string namespace_id = "default";
   std::string host;        // the request's Host header
   std::string request_id;  // names the owner of its transaction
+  std::function<bool()> is_abandoned;  // asked while a statement runs, may be empty: whether nobody waits any more
 };
 
 // Takes the results of a request one after another. Its row sets are read while it is called. An error ends the
@@ -47,6 +48,7 @@ class QueryService {
 
  private:
   Result<> check_parameters(const SqlCall& call) const;
+  static Result<> check_parameter_count(const SqlCall& call, const Prepared& prepared);
   Result<StatementContext> context_for(const SqlCall& call, const Prepared& prepared) const;
   Result<StatementResult> run_statement(const Prepared& prepared, StatementContext context);
   bool fast_select(const StatementContext& context, const PointPlan& plan, const Done& done);

@@ -31,6 +31,7 @@ duck::QueryContext query_context(const Services& services, const StatementContex
   query.now_us = now_us;
   query.parameters = context.parameters;
   query.timeout_ms = services.limits.statement_timeout_ms;
+  query.is_abandoned = context.is_abandoned;
   return query;
 }
 
