@@ -48,7 +48,7 @@ Result<duckdb::unique_ptr<duckdb::QueryResult>> Session::start(duckdb::unique_pt
 
 Result<std::vector<ResultColumn>> Session::describe(duckdb::unique_ptr<duckdb::QueryNode> query) {
   try {
-    deadline_ = instance_->timer.start(connection_.context, timeout_ms_);
+    deadline_ = instance_->timer.start(connection_.context, timeout_ms_, is_abandoned_);
     const auto prepared = connection_.context->Prepare(select_statement(std::move(query)));
     if (prepared->HasError()) return failure(prepared->error);
     std::vector<ResultColumn> columns;
