@@ -67,6 +67,7 @@ Result<> Catalog::set_namespace_options(const std::string& name,
   request.records.push_back({RecordSpace::kNamespace, name, encode(found->second), std::nullopt});
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
   publish(std::move(next));
+  bump_version();
   return {};
 }
 
