@@ -34,8 +34,8 @@ class StorageImpl final : public Storage {
   Result<std::vector<std::optional<FoundRow>>> find_all(const model::TablePtr& table, const UserId& user,
                                                         std::span<const std::string> keys,
                                                         const hot::SnapshotPtr& snapshot) override;
-  Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user,
-                             std::span<const std::string> keys) override;
+  Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user, std::span<const std::string> keys,
+                             const hot::SnapshotPtr& snapshot) override;
   Result<std::shared_ptr<const duck::TableScan>> scan(const model::TablePtr& table, const UserId& user,
                                                       const hot::SnapshotPtr& snapshot) override;
   Result<uint64_t> segments_version(const model::TablePtr& table, const UserId& user,
