@@ -19,7 +19,8 @@ class Truncate : public Command {
     KALAM_CHECK(resolve_table(services, context, {namespace_id, name_.name}, Access::kDelete));
     KALAM_TRY(const PreparedPtr everything,
               prepare("DELETE FROM " + quoted(namespace_id) + "." + quoted(name_.name) + " WHERE true"));
-    KALAM_TRY(StatementResult result, run_writes(services, context, *everything));
+    RetryQueue retries;  // its own: it seldom meets anybody
+    KALAM_TRY(StatementResult result, run_writes(services, context, *everything, retries));
     result.message = "Table " + namespace_id + "." + name_.name + " truncated successfully";
     return result;
   }
