@@ -72,9 +72,9 @@ struct StatementContext {
   Caller caller;
   std::string namespace_id = "default";  // for unqualified names
   std::span<const model::Value> parameters;
-  std::string host;                 // the request's Host header, for URLs in answers
-  RequestState* request = nullptr;  // set where several statements may come; always there for commands
-  std::function<bool()> is_abandoned;       // once true nobody waits for the answer, and a query may stop
+  std::string host;                    // the request's Host header, for URLs in answers
+  RequestState* request = nullptr;     // set where several statements may come; always there for commands
+  std::function<bool()> is_abandoned;  // once true nobody waits for the answer, and a query may stop
 
   // The rows as the open transaction sees them; nullptr outside transactions.
   storage::Transaction* transaction() const {

@@ -15,8 +15,8 @@ struct SqlCall {
   std::string sql;
   std::optional<std::vector<model::Value>> parameters;
   std::string namespace_id = "default";
-  std::string host;        // the request's Host header
-  std::string request_id;  // names the owner of its transaction
+  std::string host;                    // the request's Host header
+  std::string request_id;              // names the owner of its transaction
   std::function<bool()> is_abandoned;  // asked while a statement runs, may be empty: whether nobody waits any more
 };
 

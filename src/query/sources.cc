@@ -71,9 +71,8 @@ const hot::SnapshotPtr& StatementSources::snapshot() {
 Result<std::vector<std::optional<storage::FoundRow>>> StatementSources::find_rows(const model::TablePtr& table,
                                                                                   std::span<const std::string> keys) {
   const UserId user = scope_of(*table, context_.caller);
-  KALAM_TRY(auto found, context_.transaction() != nullptr
-                            ? context_.transaction()->find_all(table, user, keys)
-                            : services_.storage.find_all(table, user, keys, snapshot()));
+  KALAM_TRY(auto found, context_.transaction() != nullptr ? context_.transaction()->find_all(table, user, keys)
+                                                          : services_.storage.find_all(table, user, keys, snapshot()));
   // A definition that is older than the snapshot could not read what an ALTER TABLE in between has made.
   KALAM_TRY(const auto now, services_.catalog.find_table(table->namespace_id, table->name));
   if (now == nullptr || now->id != table->id || now->schema_version != table->schema_version) {
