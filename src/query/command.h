@@ -16,6 +16,7 @@
 #include "platform/id_generator.h"
 #include "platform/random.h"
 #include "query/constraints.h"
+#include "query/server_facts.h"
 #include "query/token_reader.h"
 #include "query/transaction.h"
 #include "storage/lru_cache.h"
@@ -54,6 +55,7 @@ struct Services {
   platform::SnowflakeGenerator& ids;
   OpenTransactions& transactions;
   QueryLimits limits;
+  std::shared_ptr<const ServerFacts> facts = std::make_shared<const ServerFacts>();
   // The SELECTs of views, parsed, by view and version; bounded in bytes of SQL text.
   std::shared_ptr<storage::LruCache<duck::Statement>> view_statements =
       std::make_shared<storage::LruCache<duck::Statement>>(4 << 20);

@@ -269,6 +269,23 @@ Result<Config> load_config(const std::string& path) {
   return config;
 }
 
+std::vector<query::SettingValue> list_settings(const Config& config) {
+  std::vector<query::SettingValue> settings;
+  for (const Setting& setting : kSettings) {
+    std::string value;
+    if (const auto* text = std::get_if<std::string Config::*>(&setting.member)) value = config.**text;
+    if (const auto* number = std::get_if<int64_t Config::*>(&setting.member)) value = std::to_string(config.**number);
+    if (const auto* flag = std::get_if<bool Config::*>(&setting.member)) value = config.**flag ? "true" : "false";
+    if (const auto* list = std::get_if<std::vector<std::string> Config::*>(&setting.member)) {
+      for (const auto& element : config.**list) value += (value.empty() ? "" : ",") + element;
+    }
+    const bool secret = setting.key.ends_with("secret") || setting.key.ends_with("password");
+    if (secret && !value.empty()) value = "***";
+    settings.push_back({std::string(setting.key), std::move(value), std::string(setting.meaning)});
+  }
+  return settings;
+}
+
 std::string describe_settings() {
   const Config defaults;
   std::string out = "| setting | default | environment | meaning |\n| --- | --- | --- | --- |\n";

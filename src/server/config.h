@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "query/server_facts.h"
 
 namespace kalamdb::server {
 
@@ -68,6 +69,9 @@ struct Config {
 // Reads `path` (empty: ./server.toml if it is there, else defaults), then the environment, and checks the whole.
 // Errors: kInvalidInput, one line naming file, key, reason and remedy; an unknown key names the nearest known one.
 Result<Config> load_config(const std::string& path);
+
+// What `config` holds, for system.settings; secrets are ***.
+std::vector<query::SettingValue> list_settings(const Config& config);
 
 // The settings as a Markdown table: what docs/configuration.md holds.
 std::string describe_settings();

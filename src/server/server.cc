@@ -56,6 +56,7 @@ struct Server::Parts {
   Result<> open_engine();
   Result<> open_storage();
   Result<> open_catalog();
+  std::shared_ptr<const query::ServerFacts> server_facts();
   Result<> start_jobs();
   Result<> open_auth();
   Result<> set_root_password();
@@ -139,10 +140,20 @@ Result<> Server::Parts::open_catalog() {
   return {};
 }
 
+std::shared_ptr<const query::ServerFacts> Server::Parts::server_facts() {
+  auto facts = std::make_shared<query::ServerFacts>();
+  facts->started_at_us = clock.now_us();
+  facts->version = api::kServerVersion;
+  facts->node_number = config.node_number;
+  facts->data_directory = data_directory;
+  facts->settings = list_settings(config);
+  return facts;
+}
+
 Result<> Server::Parts::start_jobs() {
   jobs = std::make_unique<jobs::JobManager>(*storage, clock, random);
-  queries = std::make_unique<query::QueryService>(
-      query::Services{*catalog, *storage, *engine, *jobs, clock, random, *ids, transactions, query_limits(config)});
+  queries = std::make_unique<query::QueryService>(query::Services{
+      *catalog, *storage, *engine, *jobs, clock, random, *ids, transactions, query_limits(config), server_facts()});
   query::register_executors(queries->services(), *jobs);
   KALAM_CHECK(jobs->start());
   flush_schedule = std::jthread([this](const std::stop_token& stop) {

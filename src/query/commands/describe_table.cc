@@ -1,4 +1,4 @@
-// DESCRIBE | DESC [TABLE] [ns.]t [HISTORY]
+// DESCRIBE | DESC [TABLE] [ns.]t [HISTORY], SHOW COLUMNS FROM | IN [ns.]t
 #include "query/commands.h"
 #include "query/sources.h"
 #include "query/system_tables.h"
@@ -78,6 +78,14 @@ class DescribeTable : public Command {
 };
 
 }  // namespace
+
+ParsedCommand parse_show_columns(TokenReader& reader) {
+  if (!reader.accept("in")) KALAM_CHECK(reader.expect("from"));
+  (void)reader.accept("table");
+  KALAM_TRY(QualifiedName name, reader.qualified_name("a table name"));
+  KALAM_CHECK(reader.end());
+  return std::make_unique<DescribeTable>(std::move(name), false);
+}
 
 ParsedCommand parse_describe_table(TokenReader& reader) {
   KALAM_TRY(QualifiedName name, reader.qualified_name("a table name"));

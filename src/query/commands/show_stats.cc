@@ -1,0 +1,118 @@
+// SHOW STATS FOR [TABLE] [ns.]t
+#include <algorithm>
+#include <set>
+
+#include "cold/manifest.h"
+#include "hot/keys.h"
+#include "query/commands.h"
+#include "query/sources.h"
+
+namespace kalamdb::query {
+
+namespace {
+
+using model::TypeTag;
+using model::Value;
+
+struct Numbers {
+  int64_t hot_rows = 0;
+  int64_t hot_bytes = 0;
+  int64_t cold_rows = 0;
+  int64_t segments = 0;
+  int64_t segment_bytes = 0;
+  int64_t last_flushed_us = 0;
+};
+
+// The rows of one scope, counted.
+Result<> add_scope(const Services& services, const model::TablePtr& table, const UserId& user,
+                   const hot::SnapshotPtr& snapshot, Numbers& numbers) {
+  KALAM_TRY(const auto scan, services.storage.scan(table, user, snapshot));
+  const auto hot = scan->hot({}, false);
+  while (true) {
+    KALAM_TRY(const auto record, hot->next());
+    if (!record) break;
+    ++numbers.hot_rows;
+    numbers.hot_bytes += static_cast<int64_t>(record->key.size() + record->row.size());
+  }
+  for (const auto& segment : scan->segments()) {
+    ++numbers.segments;
+    numbers.cold_rows += static_cast<int64_t>(segment.row_count - (segment.deleted ? segment.deleted->size() : 0));
+    numbers.segment_bytes += static_cast<int64_t>(segment.size_bytes);
+  }
+  KALAM_TRY(const auto record, services.storage.hot().get_record(hot::RecordSpace::kManifest,
+                                                                 hot::scope_prefix(table->id, user), snapshot));
+  if (!record) return {};
+  KALAM_TRY(const auto manifest, cold::decode_manifest(*record));
+  for (const auto& segment : manifest.segments) {
+    numbers.last_flushed_us = std::max(numbers.last_flushed_us, segment.created_at_us);
+  }
+  return {};
+}
+
+// Whose rows are counted: of a table that has each user's, administrators see the sum and others their own.
+Result<std::set<std::string>> scopes(const Services& services, const model::TableDefinition& table,
+                                     const Caller& caller, const hot::SnapshotPtr& snapshot) {
+  if (!table.is_per_user()) return std::set<std::string>{""};
+  if (!is_admin(caller.role)) return std::set<std::string>{caller.user.value};
+  std::set<std::string> users;
+  KALAM_TRY(const auto with_hot_rows, services.storage.hot().users(table.id, snapshot));
+  for (const UserId& user : with_hot_rows) users.insert(user.value);
+  KALAM_CHECK(services.storage.hot().scan_records(hot::RecordSpace::kManifest, hot::table_prefix(table.id), snapshot,
+                                                  [&](std::string_view key, std::string_view) {
+                                                    if (auto user = hot::scope_user(key)) users.insert(user->value);
+                                                    return true;
+                                                  }));
+  return users;
+}
+
+class ShowStats : public Command {
+ public:
+  explicit ShowStats(QualifiedName name) : name_(std::move(name)) {}
+
+  Result<> authorize(const Caller&) const override { return {}; }  // depends on the table: see run()
+  bool is_allowed_in_transaction() const override { return true; }
+
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_of(name_, context), name_.name));
+    if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_of(name_, context) + "." + name_.name);
+    if (table->is_view()) {
+      return fail(ErrorCode::kInvalidOperation, table->qualified_name() + " is a view, which has no rows of its own");
+    }
+    KALAM_CHECK(check_access(*table, context.caller, Access::kRead));
+    const auto snapshot = services.storage.hot().snapshot();
+    Numbers numbers;
+    KALAM_TRY(const auto users, scopes(services, *table, context.caller, snapshot));
+    for (const auto& user : users) KALAM_CHECK(add_scope(services, table, UserId(user), snapshot, numbers));
+
+    const auto column = [](const char* name, TypeTag tag) {
+      return duck::ResultColumn{name, model::DataType{tag}, nullptr};
+    };
+    StatementResult result;
+    result.rows = make_result(
+        {column("table_name", TypeTag::kText), column("namespace", TypeTag::kText),
+         column("schema_version", TypeTag::kInt), column("logical_rows", TypeTag::kBigInt),
+         column("flushed_segments", TypeTag::kBigInt), column("active_streams", TypeTag::kBigInt),
+         column("memory_bytes", TypeTag::kBigInt), column("hot_rows", TypeTag::kBigInt),
+         column("cold_rows", TypeTag::kBigInt), column("storage_bytes", TypeTag::kBigInt),
+         column("last_flushed_at", TypeTag::kTimestamp)},
+        {{table->name, table->namespace_id, int64_t{table->schema_version}, numbers.hot_rows + numbers.cold_rows,
+          numbers.segments, Value(), numbers.hot_bytes, numbers.hot_rows, numbers.cold_rows, numbers.segment_bytes,
+          numbers.last_flushed_us == 0 ? Value() : Value(numbers.last_flushed_us)}});
+    return result;
+  }
+
+ private:
+  QualifiedName name_;
+};
+
+}  // namespace
+
+ParsedCommand parse_show_stats(TokenReader& reader) {
+  KALAM_CHECK(reader.expect("for"));
+  (void)reader.accept("table");
+  KALAM_TRY(QualifiedName name, reader.qualified_name("a table name"));
+  KALAM_CHECK(reader.end());
+  return std::make_unique<ShowStats>(std::move(name));
+}
+
+}  // namespace kalamdb::query

@@ -1,0 +1,218 @@
+// system.namespaces, tables, schemas, columns, datatypes: the one model, as rows.
+#include <array>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "query/system_rows.h"
+
+namespace kalamdb::query {
+
+using model::Row;
+using model::TypeTag;
+using model::Value;
+
+namespace {
+
+constexpr TypeTag kText = TypeTag::kText;
+constexpr TypeTag kBigInt = TypeTag::kBigInt;
+constexpr TypeTag kInt = TypeTag::kInt;
+constexpr TypeTag kBoolean = TypeTag::kBoolean;
+constexpr TypeTag kTime = TypeTag::kTimestamp;
+constexpr TypeTag kJson = TypeTag::kJson;
+
+std::vector<Row> namespace_rows(const SystemInput& input) {
+  std::map<std::string_view, int64_t> counts;
+  for (const auto& table : input.tables()) {
+    if (!table->is_view() && input.may_use(*table)) ++counts[table->namespace_id];
+  }
+  std::vector<Row> rows;
+  for (const auto& [name, definition] : input.catalog->namespaces) {
+    rows.push_back({name, name, definition.created_at_us, definition.options_json, counts[name]});
+  }
+  return rows;
+}
+
+std::string options_json(const model::TableDefinition& table) {
+  nlohmann::json json{{"table_type", upper_name(table.type)}};
+  if (table.is_view()) {
+    json["created_by"] = table.created_by;
+    return json.dump();
+  }
+  const auto& options = table.options;
+  if (table.type == model::TableType::kStream) json["ttl_seconds"] = options.ttl_seconds;
+  if (table.type == model::TableType::kShared) json["access_level"] = lower_name(options.access_level);
+  if (table.type != model::TableType::kStream) json["compression"] = options.compression;
+  if (options.flush_policy) {
+    auto& policy = json["flush_policy"] = nlohmann::json::object();
+    if (options.flush_policy->rows > 0) policy["rows"] = options.flush_policy->rows;
+    if (options.flush_policy->interval_seconds > 0) policy["interval"] = options.flush_policy->interval_seconds;
+  }
+  if (options.deleted_retention_hours) json["deleted_retention_hours"] = *options.deleted_retention_hours;
+  for (const auto& check : table.checks) json["checks"][check.name] = check.expression;
+  return json.dump();
+}
+
+Value storage_id(const model::TableDefinition& table) {
+  return table.type == model::TableType::kStream || table.is_view() ? Value() : Value(table.options.storage_id);
+}
+
+std::vector<Row> table_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& table : input.tables()) {
+    if (!input.may_use(*table)) continue;
+    rows.push_back({table->namespace_id, table->name, std::string(lower_name(table->type)), storage_id(*table),
+                    int64_t{table->schema_version}, options_json(*table), text_or_null(table->comment),
+                    table->updated_at_us, table->created_at_us});
+  }
+  return rows;
+}
+
+std::vector<Row> schema_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& table : input.tables()) {
+    if (!input.may_use(*table)) continue;
+    for (const auto& version : table->history) {
+      nlohmann::json columns = nlohmann::json::array();
+      for (const auto& column : version.columns) {
+        if (column.name == model::kHiddenKeyColumn) continue;
+        columns.push_back({{"column_name", column.name},
+                           {"ordinal_position", column.ordinal},
+                           {"data_type", sql_name(column.type)},
+                           {"is_nullable", column.nullable},
+                           {"is_primary_key", column.is_primary_key()}});
+      }
+      const bool shared = table->type == model::TableType::kShared;
+      rows.push_back({table->namespace_id + ":" + table->name, table->name, table->namespace_id,
+                      std::string(lower_name(table->type)), table->created_at_us, int64_t{version.version},
+                      columns.dump(), text_or_null(table->comment), version.created_at_us, options_json(*table),
+                      shared ? Value(std::string(lower_name(table->options.access_level))) : Value(),
+                      version.version == table->schema_version, storage_id(*table), table->options.use_user_storage});
+    }
+  }
+  return rows;
+}
+
+std::vector<Row> column_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& table : input.tables()) {
+    if (!input.may_use(*table)) continue;
+    for (const auto& column : table->columns) {
+      if (column.name == model::kHiddenKeyColumn) continue;
+      rows.push_back({table->namespace_id, table->name, int64_t{table->schema_version}, int64_t{column.ordinal},
+                      column.name, text_or_null(column.comment), sql_name(column.type), default_text(column),
+                      int64_t{column.ordinal}, column.nullable, column.is_primary_key(),
+                      column.is_primary_key() ? Value(int64_t{column.primary_key_position}) : Value()});
+    }
+  }
+  return rows;
+}
+
+// Every type of Arrow with the type of ours that stands for it.
+std::vector<Row> datatype_rows(const SystemInput&) {
+  static constexpr std::array<std::array<const char*, 4>, 29> kTypes{{
+      {"Boolean", "Boolean", "BOOLEAN", "true or false"},
+      {"Int8", "SmallInt", "TINYINT", "Whole number of 8 bits"},
+      {"Int16", "SmallInt", "SMALLINT", "Whole number of 16 bits"},
+      {"Int32", "Int", "INT", "Whole number of 32 bits"},
+      {"Int64", "BigInt", "BIGINT", "Whole number of 64 bits"},
+      {"UInt8", "Int", "TINYINT UNSIGNED", "Whole number of 8 bits without sign"},
+      {"UInt16", "Int", "SMALLINT UNSIGNED", "Whole number of 16 bits without sign"},
+      {"UInt32", "BigInt", "INT UNSIGNED", "Whole number of 32 bits without sign"},
+      {"UInt64", "BigInt", "BIGINT UNSIGNED", "Whole number of 64 bits without sign"},
+      {"Float32", "Float", "FLOAT", "Floating-point number of 32 bits"},
+      {"Float64", "Double", "DOUBLE", "Floating-point number of 64 bits"},
+      {"Utf8", "Text", "TEXT", "Text in UTF-8"},
+      {"LargeUtf8", "Text", "TEXT", "Text in UTF-8, with offsets of 64 bits"},
+      {"Binary", "Bytes", "BYTES", "Bytes"},
+      {"LargeBinary", "Bytes", "BYTES", "Bytes, with offsets of 64 bits"},
+      {"Timestamp(Microsecond, None)", "Timestamp", "TIMESTAMP", "Date and time in microseconds"},
+      {"Timestamp(Millisecond, None)", "Timestamp", "TIMESTAMP", "Date and time in milliseconds"},
+      {"Timestamp(Nanosecond, None)", "Timestamp", "TIMESTAMP", "Date and time in nanoseconds"},
+      {"Timestamp(Second, None)", "Timestamp", "TIMESTAMP", "Date and time in seconds"},
+      {"Timestamp(Microsecond, Some(\"UTC\"))", "DateTime", "DATETIME", "Date and time in UTC, in microseconds"},
+      {"Timestamp(Millisecond, Some(\"UTC\"))", "DateTime", "DATETIME", "Date and time in UTC, in milliseconds"},
+      {"Date32", "Date", "DATE", "Date in days"},
+      {"Date64", "Date", "DATE", "Date in milliseconds"},
+      {"Time64(Microsecond)", "Time", "TIME", "Time of day in microseconds"},
+      {"Time32(Second)", "Time", "TIME", "Time of day in seconds"},
+      {"Time32(Millisecond)", "Time", "TIME", "Time of day in milliseconds"},
+      {"FixedSizeBinary(16)", "Uuid", "UUID", "UUID of 16 bytes"},
+      {"Decimal128", "Decimal", "DECIMAL", "Decimal number of up to 38 digits"},
+      {"FixedSizeList(Float32)", "Embedding", "EMBEDDING", "Vector of floating-point numbers of 32 bits"},
+  }};
+  std::vector<Row> rows;
+  for (const auto& type : kTypes) {
+    rows.push_back({std::string(type[0]), std::string(type[1]), std::string(type[2]), std::string(type[3])});
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<SystemTable> schema_tables() {
+  return {
+      {"system",
+       "namespaces",
+       true,
+       {{"namespace_id", kText},
+        {"name", kText},
+        {"created_at", kTime},
+        {"options", kJson, true},
+        {"table_count", kInt}},
+       namespace_rows},
+      {"system",
+       "tables",
+       true,
+       {{"namespace_id", kText},
+        {"table_name", kText},
+        {"table_type", kText},
+        {"storage_id", kText, true},
+        {"version", kBigInt},
+        {"options", kText, true},
+        {"comment", kText, true},
+        {"updated_at", kTime},
+        {"created_at", kTime}},
+       table_rows},
+      {"system",
+       "schemas",
+       false,
+       {{"table_id", kText},
+        {"table_name", kText},
+        {"namespace_id", kText},
+        {"table_type", kText},
+        {"created_at", kTime},
+        {"schema_version", kInt},
+        {"columns", kJson},
+        {"table_comment", kText, true},
+        {"updated_at", kTime},
+        {"options", kJson, true},
+        {"access_level", kText, true},
+        {"is_latest", kBoolean},
+        {"storage_id", kText, true},
+        {"use_user_storage", kBoolean, true}},
+       schema_rows},
+      {"system",
+       "columns",
+       true,
+       {{"namespace_id", kText},
+        {"table_name", kText},
+        {"version", kBigInt},
+        {"column_id", kBigInt},
+        {"column_name", kText},
+        {"comment", kText, true},
+        {"data_type", kText},
+        {"default_value", kText, true},
+        {"ordinal", kBigInt},
+        {"nullable", kBoolean},
+        {"primary_key", kBoolean},
+        {"primary_key_pos", kBigInt, true}},
+       column_rows},
+      {"system",
+       "datatypes",
+       true,
+       {{"arrow_type", kText}, {"kalam_type", kText}, {"sql_name", kText}, {"description", kText}},
+       datatype_rows},
+  };
+}
+
+}  // namespace kalamdb::query

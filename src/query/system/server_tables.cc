@@ -1,0 +1,247 @@
+// system.users, jobs, storages, settings, stats: what the server runs and how it does.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "cold/path_template.h"
+#include "platform/process_info.h"
+#include "query/system_rows.h"
+
+namespace kalamdb::query {
+
+using model::Row;
+using model::TypeTag;
+using model::Value;
+
+namespace {
+
+constexpr TypeTag kText = TypeTag::kText;
+constexpr TypeTag kBigInt = TypeTag::kBigInt;
+constexpr TypeTag kInt = TypeTag::kInt;
+constexpr TypeTag kSmallInt = TypeTag::kSmallInt;
+constexpr TypeTag kTime = TypeTag::kTimestamp;
+constexpr TypeTag kJson = TypeTag::kJson;
+
+std::vector<Row> user_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& [id, user] : input.catalog->users) {
+    rows.push_back({id, std::string(user->password_hash.empty() ? "" : "***"), std::string(lower_name(user->role)),
+                    user->email ? Value(*user->email) : Value(), user->auth_type, Value(), std::string("table"),
+                    id == "root" ? Value("local") : Value(), int64_t{user->failed_login_attempts},
+                    time_or_null(user->locked_until_us), time_or_null(user->last_login_at_us), user->created_at_us,
+                    user->updated_at_us, Value(), time_or_null(user->deleted_at_us), id});
+  }
+  return rows;
+}
+
+std::vector<Row> job_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& job : input.services.jobs.list()) {
+    rows.push_back({job.id,
+                    std::string(name(job.type)),
+                    std::string(name(job.status)),
+                    Value(),
+                    text_or_null(job.parameters),
+                    text_or_null(job.message),
+                    Value(),
+                    text_or_null(job.idempotency_key),
+                    Value(),
+                    Value(),
+                    int64_t{0},
+                    int64_t{0},
+                    Value(),
+                    Value(),
+                    job.created_at_us,
+                    job.created_at_us,
+                    std::max({job.created_at_us, job.started_at_us, job.finished_at_us}),
+                    time_or_null(job.started_at_us),
+                    time_or_null(job.finished_at_us),
+                    input.services.facts->node_number,
+                    Value()});
+  }
+  return rows;
+}
+
+// The one storage there is; as old as the database.
+std::vector<Row> storage_rows(const SystemInput& input) {
+  const auto first = input.catalog->namespaces.find("default");
+  const int64_t created_at_us = first == input.catalog->namespaces.end() ? 0 : first->second.created_at_us;
+  return {{std::string("local"), std::string("Local Filesystem"), std::string("Default local filesystem storage"),
+           std::string("filesystem"), input.services.facts->data_directory + "/storage", Value(), Value(),
+           std::string(cold::kDefaultSharedTemplate), std::string(cold::kDefaultUserTemplate), created_at_us,
+           created_at_us}};
+}
+
+std::vector<Row> setting_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& setting : input.services.facts->settings) {
+    rows.push_back({setting.name, setting.value, setting.description, setting.name.substr(0, setting.name.find('.'))});
+  }
+  return rows;
+}
+
+std::string human_time(int64_t seconds) {
+  const int64_t days = seconds / 86400;
+  const int64_t hours = seconds / 3600 % 24;
+  const int64_t minutes = seconds / 60 % 60;
+  if (days > 0) return fmt::format("{}d {}h {}m", days, hours, minutes);
+  return hours > 0 ? fmt::format("{}h {}m", hours, minutes) : fmt::format("{}m", minutes);
+}
+
+class Stats {
+ public:
+  void add(std::string name, std::string value) { rows_.push_back({std::move(name), std::move(value)}); }
+  void add(std::string name, uint64_t value) { add(std::move(name), std::to_string(value)); }
+  // As bytes and as whole megabytes.
+  void add_memory(const std::string& name, uint64_t bytes) {
+    add(name + "_bytes", bytes);
+    add(name + "_mb", bytes >> 20);
+  }
+  std::vector<Row> take() { return std::move(rows_); }
+
+ private:
+  std::vector<Row> rows_;
+};
+
+void add_process(const SystemInput& input, Stats& stats) {
+  const auto info = platform::process_info();
+  const int64_t uptime_us = input.services.clock.now_us() - input.services.facts->started_at_us;
+  const int64_t uptime_s = std::max<int64_t>(uptime_us / 1'000'000, 0);
+  stats.add("server_uptime_seconds", static_cast<uint64_t>(uptime_s));
+  stats.add("server_uptime_human", human_time(uptime_s));
+  stats.add_memory("memory_usage", info.resident_bytes);
+  stats.add("memory_usage_source", "rss");
+  stats.add_memory("memory_rss", info.resident_bytes);
+  stats.add_memory("memory_virtual", info.virtual_bytes);
+  // On average since the start, of one core.
+  const double uptime = std::max(static_cast<double>(uptime_us) / 1e6, 1e-3);
+  stats.add("cpu_usage_percent", fmt::format("{:.2f}", 100 * info.cpu_seconds / uptime));
+  stats.add("system_total_memory_mb", info.machine_memory_bytes >> 20);
+  stats.add("system_used_memory_mb", info.machine_memory_used_bytes >> 20);
+  stats.add("thread_count", info.threads);
+  stats.add("pid", static_cast<uint64_t>(info.pid));
+  stats.add("cpu_logical_cores", std::thread::hardware_concurrency());
+  stats.add("open_files_total", info.open_files);
+}
+
+void add_counts(const SystemInput& input, Stats& stats) {
+  stats.add("total_users", input.catalog->users.size());
+  stats.add("total_namespaces", input.catalog->namespaces.size());
+  stats.add("total_tables", input.tables().size() - input.catalog->views.size());
+  stats.add("total_views", input.catalog->views.size());
+  stats.add("storage_backend", "rocksdb");
+  const auto jobs = input.services.jobs.list();
+  const auto count = [&](jobs::JobStatus status) {
+    return static_cast<uint64_t>(std::ranges::count(jobs, status, &jobs::Job::status));
+  };
+  stats.add("total_jobs", jobs.size());
+  stats.add("jobs_running", count(jobs::JobStatus::kRunning));
+  stats.add("jobs_queued", count(jobs::JobStatus::kQueued));
+  stats.add("jobs_failed", count(jobs::JobStatus::kFailed));
+  stats.add("total_storages", uint64_t{1});
+}
+
+void add_schema_cache(const SystemInput& input, Stats& stats) {
+  const auto cache = input.services.catalog.schema_cache_counters();
+  const uint64_t lookups = cache.hits + cache.misses;
+  stats.add("schema_cache_size", cache.size);
+  stats.add("schema_registry_size", cache.size);
+  stats.add("schema_cache_hits", cache.hits);
+  stats.add("schema_cache_misses", cache.misses);
+  stats.add("schema_cache_hit_rate",
+            fmt::format("{:.4f}", lookups == 0 ? 1.0 : static_cast<double>(cache.hits) / static_cast<double>(lookups)));
+  stats.add("schema_cache_evictions", cache.evictions);
+}
+
+std::vector<Row> stats_rows(const SystemInput& input) {
+  const ServerFacts& facts = *input.services.facts;
+  Stats stats;
+  add_process(input, stats);
+  add_counts(input, stats);
+  add_schema_cache(input, stats);
+  stats.add("node_id", static_cast<uint64_t>(facts.node_number));
+  stats.add("server_version", facts.version);
+  stats.add("cluster_mode", "false");
+  stats.add("disk_space_available_bytes", platform::free_disk_bytes(facts.data_directory));
+  stats.add("commit_seq", static_cast<uint64_t>(input.services.storage.hot().last_seq()));
+  if (facts.counters) {
+    for (auto& [name, value] : facts.counters()) stats.add(std::move(name), std::move(value));
+  }
+  return stats.take();
+}
+
+}  // namespace
+
+std::vector<SystemTable> server_tables() {
+  return {
+      {"system",
+       "users",
+       false,
+       {{"user_id", kText},
+        {"password_hash", kText},
+        {"role", kText},
+        {"email", kText, true},
+        {"auth_type", kText},
+        {"auth_data", kJson, true},
+        {"storage_mode", kText},
+        {"storage_id", kText, true},
+        {"failed_login_attempts", kInt},
+        {"locked_until", kTime, true},
+        {"last_login_at", kTime, true},
+        {"created_at", kTime},
+        {"updated_at", kTime},
+        {"last_seen", kTime, true},
+        {"deleted_at", kTime, true},
+        {"username", kText}},
+       user_rows},
+      {"system",
+       "jobs",
+       false,
+       {{"job_id", kText},
+        {"job_type", kText},
+        {"status", kText},
+        {"leader_status", kText, true},
+        {"parameters", kJson, true},
+        {"message", kText, true},
+        {"exception_trace", kText, true},
+        {"idempotency_key", kText, true},
+        {"queue", kText, true},
+        {"priority", kInt, true},
+        {"retry_count", kSmallInt},
+        {"max_retries", kSmallInt},
+        {"memory_used", kBigInt, true},
+        {"cpu_used", kBigInt, true},
+        {"created_at", kTime},
+        {"queued_at", kTime},
+        {"updated_at", kTime},
+        {"started_at", kTime, true},
+        {"finished_at", kTime, true},
+        {"node_id", kBigInt},
+        {"leader_node_id", kBigInt, true}},
+       job_rows},
+      {"system",
+       "storages",
+       false,
+       {{"storage_id", kText},
+        {"storage_name", kText},
+        {"description", kText, true},
+        {"storage_type", kText},
+        {"base_directory", kText},
+        {"credentials", kJson, true},
+        {"config_json", kJson, true},
+        {"shared_tables_template", kText},
+        {"user_tables_template", kText},
+        {"created_at", kTime},
+        {"updated_at", kTime}},
+       storage_rows},
+      {"system",
+       "settings",
+       false,
+       {{"name", kText}, {"value", kText}, {"description", kText}, {"category", kText}},
+       setting_rows},
+      {"system", "stats", false, {{"metric_name", kText}, {"metric_value", kText}}, stats_rows},
+  };
+}
+
+}  // namespace kalamdb::query

@@ -1,0 +1,65 @@
+// The parts of a system table: its columns and what computes its rows. For system_tables.cc and the files in system/.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "query/system_tables.h"
+#include "query/views.h"
+
+namespace kalamdb::query {
+
+// What the rows of one statement are computed from.
+struct SystemInput {
+  const Services& services;
+  const Caller& caller;
+  catalog::CatalogStatePtr catalog;
+  // Loaded by tables().
+  mutable std::optional<Result<std::vector<model::TablePtr>>> loaded = {};
+  mutable UsableTables usable{services.catalog, caller.role};
+
+  // All tables and views, usable or not; none when they cannot be read, which check() then tells.
+  std::span<const model::TablePtr> tables() const {
+    if (!loaded) loaded = services.catalog.tables();
+    return *loaded ? std::span<const model::TablePtr>(**loaded) : std::span<const model::TablePtr>();
+  }
+  Result<> check() const {
+    if (loaded && !*loaded) return fail(loaded->error());
+    return {};
+  }
+  bool may_use(const model::TableDefinition& table) const { return usable.contains(table); }
+};
+
+struct SystemColumn {
+  std::string_view name;
+  model::TypeTag type;
+  bool nullable = false;
+};
+
+struct SystemTable {
+  std::string_view namespace_id;
+  std::string_view name;
+  bool every_role = false;  // else dba and system only
+  std::vector<SystemColumn> columns;
+  std::vector<model::Row> (*rows)(const SystemInput& input) = nullptr;
+  // The rows follow from the catalog's tables and namespaces and from the caller's role, from nothing else.
+  bool of_schema = false;
+  model::TablePtr definition = nullptr;  // derived from the above
+};
+
+// The system tables, by what they tell of.
+std::vector<SystemTable> schema_tables();              // namespaces, tables, schemas, columns, datatypes
+std::vector<SystemTable> server_tables();              // users, jobs, storages, settings, stats
+std::vector<SystemTable> information_schema_tables();  // of the SQL standard
+
+// Every system table with its definition.
+const std::vector<SystemTable>& system_tables();
+bool may_read(const SystemTable& table, catalog::Role role);
+
+inline model::Value text_or_null(const std::string& text) { return text.empty() ? model::Value() : model::Value(text); }
+inline model::Value time_or_null(int64_t time_us) { return time_us == 0 ? model::Value() : model::Value(time_us); }
+
+}  // namespace kalamdb::query
