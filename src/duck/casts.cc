@@ -1,13 +1,10 @@
 #include "duck/casts.h"
 
-#include <algorithm>
-#include <cctype>
-#include <charconv>
+#include <optional>
 #include <string_view>
 
 #include "duck/types.h"
 #include "duckdb/common/exception/conversion_exception.hpp"
-#include "duckdb/common/types/blob.hpp"
 #include "duckdb/common/types/timestamp.hpp"
 #include "duckdb/common/vector_operations/unary_executor.hpp"
 #include "duckdb/function/cast/cast_function_set.hpp"
@@ -56,37 +53,35 @@ bool text_to_timestamp(duckdb::Vector& source, duckdb::Vector& result, idx_t cou
   });
 }
 
-// \x and then nothing but pairs of hexadecimal digits, more than one of them: a single one means the same to both.
-bool is_hexadecimal(std::string_view text) {
-  return text.size() > 4 && text.size() % 2 == 0 && text.starts_with("\\x") &&
-         std::ranges::all_of(text.substr(2), [](unsigned char c) { return std::isxdigit(c) != 0; });
-}
-
-string_t decode_hexadecimal(std::string_view text, duckdb::Vector& result) {
-  string_t value = duckdb::StringVector::EmptyString(result, text.size() / 2 - 1);
-  char* out = value.GetDataWriteable();
-  for (size_t i = 2; i < text.size(); i += 2) {
-    uint8_t byte = 0;
-    std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
-    *out++ = static_cast<char>(byte);
+// The bytes of '\xDEADBEEF', else those of the text with each \xDE in it as one byte; nullopt for another backslash.
+std::optional<std::string> bytes_of(std::string_view text) {
+  if (text.starts_with("\\x")) {
+    if (auto bytes = model::parse_hex(text.substr(2))) return bytes;
   }
-  value.Finalize();
-  return value;
+  std::string bytes;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      bytes.push_back(text[i]);
+      continue;
+    }
+    const auto escaped = text.substr(i).starts_with("\\x") ? model::parse_hex(text.substr(i + 2, 2)) : std::nullopt;
+    if (!escaped || escaped->size() != 1) return std::nullopt;
+    bytes += *escaped;
+    i += 3;
+  }
+  return bytes;
 }
 
 bool text_to_bytes(duckdb::Vector& source, duckdb::Vector& result, idx_t count, CastParameters& parameters) {
   return cast_texts<string_t>(source, result, count, [&](string_t text, string_t& value) {
-    const std::string_view view(text.GetData(), text.GetSize());
-    if (is_hexadecimal(view)) {
-      value = decode_hexadecimal(view, result);
+    if (const auto bytes = bytes_of({text.GetData(), text.GetSize()})) {
+      value = duckdb::StringVector::AddStringOrBlob(result, bytes->data(), bytes->size());
       return true;
     }
-    idx_t size = 0;
-    if (!duckdb::Blob::TryGetBlobSize(text, size, parameters)) return false;
-    value = duckdb::StringVector::EmptyString(result, size);
-    duckdb::Blob::ToBlob(text, reinterpret_cast<duckdb::data_ptr_t>(value.GetDataWriteable()));
-    value.Finalize();
-    return true;
+    report("Could not convert string '" + text.GetString() +
+               "' to BLOB: a backslash begins \\x and two hexadecimal digits",
+           parameters);
+    return false;
   });
 }
 

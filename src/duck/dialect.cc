@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "duck/tokens.h"
+#include "model/value.h"
 
 namespace kalamdb::duck {
 namespace {
@@ -29,6 +31,8 @@ constexpr std::array kTypeWords = {
     TypeWord{"FILE", "VARCHAR"},         TypeWord{"TINYINT", "SMALLINT"}, TypeWord{"MEDIUMINT", "INTEGER"},
     TypeWord{"DATETIME", "TIMESTAMPTZ"},
 };
+constexpr std::array<std::string_view, 5> kBytesWords = {"BYTES", "BYTEA", "BLOB", "BINARY", "VARBINARY"};
+constexpr char kHexDigits[] = "0123456789ABCDEF";
 constexpr std::array<std::string_view, 3> kDecimalWords = {"DECIMAL", "NUMERIC", "DEC"};
 constexpr std::string_view kDefaultDecimal = "DECIMAL(38, 10)";
 
@@ -74,14 +78,30 @@ class Translator {
   }
 
   Result<> string(size_t i) {
-    if ((sql_[tokens_[i].offset] | 0x20) != 'x') return {};
-    const std::string digits = unquote(sql_, tokens_[i]);
-    if (digits.size() % 2 != 0 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
-      return fail(ErrorCode::kInvalidSql, "X'…' needs an even number of hexadecimal digits");
+    const bool is_hex = (sql_[tokens_[i].offset] | 0x20) == 'x';
+    const bool in_cast =
+        at(i + 1) == "::" || (same_word(at(i + 1), "AS") && !brackets_.empty() && brackets_.back().is_cast);
+    if (!is_hex && !(in_cast && is_one_of(at(i + 2), kBytesWords))) return {};
+    const std::string literal = unquote(sql_, tokens_[i]);
+    std::optional<std::string> bytes;
+    if (is_hex) {
+      bytes = model::parse_hex(literal);
+      if (!bytes) return fail(ErrorCode::kInvalidSql, "X'…' needs an even number of hexadecimal digits");
+    } else if (literal.starts_with("\\x")) {
+      bytes = model::parse_hex(std::string_view(literal).substr(2));
     }
-    std::string constant = "('";
-    for (size_t digit = 0; digit < digits.size(); digit += 2) constant.append("\\x").append(digits, digit, 2);
-    replace(i, i, constant + "'::BLOB)");
+    // The parser itself reads a constant that is cast, where it knows neither '\xDEADBEEF' nor text beyond ASCII.
+    std::string constant = is_hex ? "('" : "'";
+    for (const char c : bytes ? *bytes : literal) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (bytes || byte >= 0x80) {
+        constant.append("\\x").push_back(kHexDigits[byte >> 4]);
+        constant.push_back(kHexDigits[byte & 15]);
+      } else {
+        constant.append(c == '\'' ? 2 : 1, c);
+      }
+    }
+    replace(i, i, constant + (is_hex ? "'::BLOB)" : "'"));
     return {};
   }
 
