@@ -39,6 +39,8 @@ def test_world(server, number):
             world.compare_random_query()
             if step % 6 == 5:
                 world.change()
+            if step % 9 == 8:
+                world.transaction()
             if step % 30 == 29:
                 world.flush()
     except AssertionError as failure:

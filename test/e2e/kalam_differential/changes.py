@@ -30,7 +30,7 @@ class Changes:
 
     def change(self):
         kinds = [self.insert] * 4 + [self.insert_ignoring] * 2 + [self.update] * 4 + [self.delete] * 2
-        kinds += [self.insert_select, self.update_from, self.delete_using]
+        kinds += [self.insert_select, self.update_from, self.delete_using, self.upsert, self.upsert]
         return self.chance.choice(kinds)()
 
     def rows(self, most=6, distinct=False):
@@ -76,7 +76,7 @@ class Changes:
         made = []
         for column in self.chance.sample(columns, min(self.chance.randint(1, 2), len(columns))):
             value = column.type.literal(column.value(self.chance))
-            if column.type.family in ("int", "text", "bool", "float") and self.chance.random() < 0.5:
+            if column.type.family in ("int", "text", "bool") and self.chance.random() < 0.5:
                 value = self.make.of(self.scope, column.type.family, 2)
             made.append(f"{column.name} = {value}")
         return ", ".join(made)

@@ -116,7 +116,7 @@ class World:
         user, table = self.chance.choice(USERS), self.chance.choice(self.tables)
         change = Changes(self.chance, table, self.tables).change()
         error, written = self.change_plain(user, table, change)
-        sql = change.sql(kalam=True)
+        sql = change.sql(kalam=True) + self.chance.choice(("", f" RETURNING {table.names()}"))
         response = self.clients[user].sql(sql, namespace=self.namespace)
         self.statements += 1
         if (error is None) != response.ok or crashed(response):
