@@ -42,7 +42,7 @@ Result<StatementResult> run_writes(const Services& services, const StatementCont
 inline constexpr int kMaxAttempts = 20;
 
 // "Inserted 3 row(s)", or the rows of RETURNING. `rows` were handed to the committer, and `changes` came of it; nullptr
-// where nothing was to be done or is not done yet (within a transaction).
+// where nothing was to be done.
 StatementResult writes_result(const duck::Statement& statement, uint64_t rows, std::optional<ReturnedRows> returned,
                               const storage::ChangeSet* changes);
 

@@ -21,7 +21,8 @@ Result<ReturnedRows> returned_rows(const Services& services, const StatementCont
                                    const duck::Statement& statement, const model::TablePtr& table,
                                    const storage::CommitRequest& request, StatementSources& sources);
 
-// The rows that `changes` really wrote. nullptr, within a transaction: all of them, `_seq` and `_updated` NULL.
+// The rows that `changes` really wrote; nullptr where there was nothing to write. What a transaction has not committed
+// yet has the `_seq` under which it reads its own writes.
 std::unique_ptr<duck::QueryResult> returned_result(ReturnedRows returned, const storage::ChangeSet* changes);
 
 }  // namespace kalamdb::query

@@ -68,7 +68,14 @@ class Writer(threading.Thread):
     def step(self, client):
         value = f"{self.number}-{self.chance.getrandbits(60):x}"
         kind = self.chance.random()
-        if kind < 0.4:
+        if kind < 0.15:
+            keys = [self.key(index) for index in self.chance.sample(range(KEYS), self.chance.choice((1, 8)))]
+            rows = ", ".join(f"({key}, '{value}', {key})" for key in keys)
+            sql = (
+                f"INSERT INTO {self.table} VALUES {rows} ON CONFLICT (id) DO UPDATE SET v = excluded.v || '' RETURNING id"
+            )
+            states = dict.fromkeys(keys, value)
+        elif kind < 0.4:
             keys = [self.key(index) for index in self.chance.sample(range(KEYS), self.chance.choice((1, 1, 8)))]
             keys = [key for key in keys if self.journal.of(key) == {None}]
             rows = ", ".join(f"({key}, '{value}', {key})" for key in keys)
