@@ -1,7 +1,9 @@
 #include "duck/plan_hook.h"
 
+#include <algorithm>
 #include <unordered_map>
 
+#include "duck/pushed_filters.h"
 #include "duck/query_state.h"
 #include "duck/table_scan.h"
 #include "duckdb/main/config.hpp"
@@ -147,11 +149,33 @@ void before_optimizing(duckdb::OptimizerExtensionInput& input, duckdb::unique_pt
   order_by_key(plan, state->key_order_max_rows);
 }
 
+// Which segments a scan will leave out is decided as it starts, by the filters that it has now.
+void note_kept_segments(LogicalOperator& op) {
+  for (auto& child : op.children) note_kept_segments(*child);
+  if (op.type != LogicalOperatorType::LOGICAL_GET) return;
+  auto& get = op.Cast<duckdb::LogicalGet>();
+  const ScanTarget* target = scan_target(get);
+  if (!target) return;
+  const ScanBounds bounds = scan_bounds(*target->table, [&](const model::ColumnDefinition& column) {
+    for (const auto& [id, filter] : get.table_filters.filters)
+      if (scan_column_definition(*target, id) == &column) return filter.get();
+    return static_cast<duckdb::TableFilter*>(nullptr);
+  });
+  target->kept_segments =
+      std::ranges::count_if(target->all_segments(), [&](const Segment& segment) { return may_match(segment, bounds); });
+}
+
+void after_optimizing(duckdb::OptimizerExtensionInput& input, duckdb::unique_ptr<LogicalOperator>& plan) {
+  auto state = input.context.registered_state->Get<QueryState>(QueryState::kKey);
+  if (state && state->plain) note_kept_segments(*plan);
+}
+
 }  // namespace
 
 void register_plan_hook(duckdb::DBConfig& config) {
   duckdb::OptimizerExtension extension;
   extension.pre_optimize_function = before_optimizing;
+  extension.optimize_function = after_optimizing;
   config.optimizer_extensions.push_back(std::move(extension));
 }
 

@@ -24,6 +24,9 @@ struct ScanTarget {
   // Offers the columns kSegmentIdColumn and kPositionColumn.
   bool with_position = false;
 
+  // EXPLAIN: how many segments the WHERE leaves, noted when the plan is made.
+  mutable std::optional<size_t> kept_segments;
+
   const std::vector<Segment>& all_segments() const { return source.scan ? source.scan->segments() : segments; }
   // Whether `column` shows in `*`.
   bool is_visible(const model::ColumnDefinition& column) const;

@@ -139,11 +139,22 @@ Result<std::shared_ptr<const Statement>> Statement::parse(std::string_view sql) 
   impl->parameter_count = check.parameter_count();
   impl->uses_current_user = check.uses_current_user();
   KALAM_CHECK(read_shape(*impl));
+  if (impl->kind == StatementKind::kExplain) {
+    std::shared_ptr<Statement> explained(new Statement());
+    explained->impl_ = std::make_unique<Impl>();
+    explained->impl_->tree = impl->tree->Cast<duckdb::ExplainStatement>().stmt->Copy();
+    explained->impl_->kind = kind_of(*explained->impl_->tree);
+    explained->impl_->tables = impl->tables;
+    explained->impl_->parameter_count = impl->parameter_count;
+    KALAM_CHECK(read_shape(*explained->impl_));
+    impl->explained = std::move(explained);
+  }
   std::shared_ptr<Statement> statement(new Statement());
   statement->impl_ = std::move(impl);
   return statement;
 }
 
+const std::shared_ptr<const Statement>& Statement::explained() const { return impl_->explained; }
 StatementKind Statement::kind() const { return impl_->kind; }
 const std::vector<TableName>& Statement::tables() const { return impl_->tables; }
 uint32_t Statement::parameter_count() const { return impl_->parameter_count; }

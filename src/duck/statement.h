@@ -126,6 +126,8 @@ class Statement {
   const std::optional<ChangeShape>& change() const;  // always there for kUpdate and kDelete
   // RETURNING of an INSERT, UPDATE or DELETE; empty when it has none.
   const std::vector<ReturningItem>& returning() const;
+  // kExplain: the statement that is explained, with its shapes; else nullptr.
+  const std::shared_ptr<const Statement>& explained() const;
   // Why it may not be subscribed to, as the protocol words it: kInvalidSql.
   Result<LiveShape> live() const;
 

@@ -16,6 +16,7 @@ struct Statement::Impl {
   std::vector<TableName> tables;
   uint32_t parameter_count = 0;
   bool uses_current_user = false;
+  std::shared_ptr<const Statement> explained;  // kExplain
   std::optional<PointSelect> point_select;
   std::optional<InsertShape> insert;
   std::optional<ChangeShape> change;

@@ -75,6 +75,34 @@ Result<> check_transaction(const RequestState& request, const Prepared& statemen
               "DDL is not allowed inside explicit transaction '" + request.transaction->id() + "'");
 }
 
+// How the statement would be run: by the fast lane, which needs no plan, or by the one that the engine has made.
+std::string_view lane_of(const Services& services, const StatementContext& context,
+                         const std::shared_ptr<const duck::Statement>& statement) {
+  Prepared prepared;
+  prepared.statement = statement;
+  const auto plan = point_plan(services, prepared, context.namespace_id);
+  if (plan->table == nullptr) return "engine";
+  if (statement->kind() == duck::StatementKind::kInsert) return "fast lane: rows are written without a plan";
+  if (!point_key(*plan, context.parameters)) return "engine";
+  return statement->kind() == duck::StatementKind::kSelect ? "fast lane: read by key" : "fast lane: written by key";
+}
+
+// The rows of an EXPLAIN and one that names the lane.
+Result<StatementResult> with_lane(const Services& services, const StatementContext& context,
+                                  const std::shared_ptr<const duck::Statement>& explained, duck::QueryResult& plan) {
+  std::vector<model::Row> rows{{std::string("lane"), std::string(lane_of(services, context, explained))}};
+  while (true) {
+    KALAM_TRY(const duck::ResultBatch* batch, plan.next());
+    if (batch == nullptr) break;
+    for (size_t r = 0; r < batch->row_count(); ++r) {
+      rows.push_back({model::to_value(batch->cell(r, 0)), model::to_value(batch->cell(r, 1))});
+    }
+  }
+  StatementResult result;
+  result.rows = make_result(plan.columns(), std::move(rows));
+  return result;
+}
+
 }  // namespace
 
 Result<> QueryService::check_parameters(const SqlCall& call) const {
@@ -194,6 +222,7 @@ Result<StatementResult> QueryService::run_statement(const Prepared& prepared, St
     StatementResult result;
     KALAM_TRY(result.rows,
               services_.engine.query(statement, sources, query_context(services_, context, sources.now_us())));
+    if (const auto& explained = statement.explained()) return with_lane(services_, context, explained, *result.rows);
     return result;
   }
   return run_writes(services_, context, prepared, retries_);

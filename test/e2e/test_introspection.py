@@ -1,4 +1,4 @@
-"""SHOW STATS: true numbers, of the rows that the caller may see."""
+"""SHOW STATS and EXPLAIN: true numbers, of the rows that the caller may see."""
 
 STATS = [
     "table_name",
@@ -48,3 +48,45 @@ def test_show_stats_counts_own_rows(root, alice, bob, ns):
     assert stats(bob, f"{ns}.t")["logical_rows"] == 1
     assert stats(bob, f"{ns}.t")["storage_bytes"] == 0
     assert stats(root, f"{ns}.t")["logical_rows"] == 4
+
+
+def explain(client, statement, params=None):
+    """The lane and the plan of a statement."""
+    rows = dict(client.result(statement, params)["rows"])
+    lane = rows.pop("lane")
+    (plan,) = rows.values()
+    return lane, plan
+
+
+def test_explain_names_the_lane(root, ns):
+    root.run(f"CREATE SHARED TABLE {ns}.t (id INT PRIMARY KEY, v TEXT); INSERT INTO {ns}.t VALUES (1, 'a')")
+    root.run(f"CREATE VIEW {ns}.w AS SELECT * FROM {ns}.t")
+    for statement, lane in {
+        f"SELECT v FROM {ns}.t WHERE id = 1": "fast lane: read by key",
+        f"SELECT v FROM {ns}.t WHERE v = 'a'": "engine",
+        f"SELECT v FROM {ns}.w WHERE id = 1": "engine",
+        f"UPDATE {ns}.t SET v = 'b' WHERE id = 1": "fast lane: written by key",
+        f"UPDATE {ns}.t SET v = 'b' WHERE v = 'a'": "engine",
+        f"DELETE FROM {ns}.t WHERE id = 1": "fast lane: written by key",
+        f"INSERT INTO {ns}.t SELECT 2, 'b'": "engine",
+        f"INSERT INTO {ns}.t VALUES (2, 'b')": "fast lane: rows are written without a plan",
+    }.items():
+        assert explain(root, f"EXPLAIN {statement}")[0] == lane, statement
+        explain(root, f"EXPLAIN ANALYZE {statement}")
+    assert root.result(f"SELECT id, v FROM {ns}.t")["rows"] == [[1, "a"]], "EXPLAIN changes nothing"
+
+
+def test_explain_counts_the_segments_that_are_read(server, root, alice, bob, ns):
+    root.run(f"CREATE USER TABLE {ns}.t (id INT PRIMARY KEY, v TEXT)")
+    for first in (0, 100, 200):
+        alice.run(f"INSERT INTO {ns}.t SELECT i, 'v' FROM GENERATE_SERIES({first}, {first + 9}) AS s(i)")
+        root.flush(f"{ns}.t")
+    alice.run(f"INSERT INTO {ns}.t VALUES (1000, 'hot')")
+    for analyze in ("", "ANALYZE "):
+        for where, kept in {"": 3, "WHERE id > 150": 1, "WHERE id BETWEEN 5 AND 105": 2, "WHERE id > 5000": 0}.items():
+            _, plan = explain(alice, f"EXPLAIN {analyze}SELECT * FROM {ns}.t {where}")
+            if kept == 0 and "Segments" not in plan:
+                continue  # the planner has found out that there is nothing to read
+            assert f"{kept} of 3" in plan and "Hot rows: 1 " in plan, where + plan
+            assert "parquet" not in plan.lower().replace("parquet_scan", "") and str(server.data_path) not in plan
+        assert "0 of 0" in explain(bob, f"EXPLAIN {analyze}SELECT * FROM {ns}.t")[1]
