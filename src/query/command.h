@@ -41,6 +41,7 @@ struct QueryLimits {
   uint64_t default_stream_ttl_seconds = 10;
   unsigned bcrypt_cost = 12;
   auth::PasswordPolicy passwords;
+  uint64_t max_statement_bytes = 512 << 20;  // of the rows that one INSERT writes
   TransactionLimits transactions;
 };
 

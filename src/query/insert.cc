@@ -69,8 +69,13 @@ class InsertBuilder {
     write.key = model::encode_key(*table_, row);
     write.kind = kind_;
     write.row = model::encode_row(*table_, row);
+    bytes_ += write.key.size() + write.row.size() + sizeof write;
     writes_.request.rows.push_back(std::move(write));
-    return {};
+    if (bytes_ <= services_.limits.max_statement_bytes) return {};
+    return fail(ErrorCode::kInvalidOperation, "The rows of this INSERT take more than " +
+                                                  std::to_string(services_.limits.max_statement_bytes) +
+                                                  " bytes of memory (limits.max_statement_bytes); insert them in "
+                                                  "several statements");
   }
 
   // The writes, once the keys are known not to be taken, or what is to be done about those that are. Hot rows are the
@@ -117,6 +122,7 @@ class InsertBuilder {
   std::vector<size_t> given_;      // indexes into table_->columns, in the order of the values
   std::vector<size_t> defaulted_;  // the other stored columns
   size_t row_number_ = 0;
+  uint64_t bytes_ = 0;  // of the writes
   PreparedWrites writes_;
 };
 

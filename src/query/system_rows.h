@@ -52,7 +52,7 @@ struct SystemTable {
 
 // The system tables, by what they tell of.
 std::vector<SystemTable> schema_tables();              // namespaces, tables, schemas, columns, datatypes
-std::vector<SystemTable> server_tables();              // users, jobs, storages, settings, stats
+std::vector<SystemTable> server_tables();              // users, jobs, transactions, storages, settings, stats
 std::vector<SystemTable> information_schema_tables();  // of the SQL standard
 
 // Every system table with its definition.

@@ -76,6 +76,8 @@ const std::array kSettings{
             "Bytes of one response; 0 means no bound."},
     Setting{"limits.query_memory_bytes", "", &Config::query_memory_bytes, 0, 1024 * kGiB,
             "Memory of all queries together; 0 means a quarter of the machine's."},
+    Setting{"limits.max_statement_bytes", "", &Config::max_statement_bytes, 1 << 20, 64 * kGiB,
+            "Memory for the rows that one INSERT writes, until it is committed."},
     Setting{"limits.max_nesting", "", &Config::max_nesting, 8, 1000, "Depth of JSON in requests."},
     Setting{"limits.max_subscriptions_per_connection", "", &Config::max_subscriptions_per_connection, 1, 100'000,
             "Live queries on one socket."},

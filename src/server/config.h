@@ -45,6 +45,7 @@ struct Config {
   int64_t max_parameter_bytes = 512 << 10;
   int64_t statement_timeout_s = 30;
   bool fast_lane = true;
+  int64_t max_statement_bytes = 512 << 20;
   int64_t transaction_timeout_s = 300;
   int64_t max_transaction_bytes = 100 << 20;
   int64_t max_queries_per_second = 100;

@@ -82,6 +82,7 @@ query::QueryLimits query_limits(const Config& config) {
   limits.default_stream_ttl_seconds = static_cast<uint64_t>(config.stream_ttl_s);
   limits.bcrypt_cost = static_cast<unsigned>(config.bcrypt_cost);
   limits.passwords = password_policy(config);
+  limits.max_statement_bytes = static_cast<uint64_t>(config.max_statement_bytes);
   limits.transactions.max_age_ms = config.transaction_timeout_s * 1000;
   limits.transactions.max_bytes = static_cast<uint64_t>(config.max_transaction_bytes);
   return limits;

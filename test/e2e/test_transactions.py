@@ -206,7 +206,29 @@ def test_limits():
         assert root.count("l.t") == 0
 
 
-def test_altered_meanwhile_is_not_for_users(bank):
+def test_one_insert_is_bounded():
+    with Server(ServerConfig(limits={"max_statement_bytes": 1 << 20})) as server:
+        root = server.root()
+        root.run("CREATE NAMESPACE l; CREATE USER TABLE l.t (id INT PRIMARY KEY, v TEXT)")
+        root.run("INSERT INTO l.t SELECT range, 'x' FROM range(1000)")
+        root.fails("INSERT INTO l.t SELECT range, 'x' FROM range(1000, 2000000)", "limits.max_statement_bytes")
+        assert root.count("l.t") == 1000
+
+
+def test_open_transactions_are_shown(bank):
+    server, root = bank
+    begin = "BEGIN; UPDATE bank.accounts SET balance = 0 WHERE id < 3; INSERT INTO bank.log (source) VALUES (1);"
+    results = root.run(f"{begin} SELECT * FROM system.transactions; ROLLBACK")
+    [row] = results[3]["rows"]
+    shown = dict(zip([field["name"] for field in results[3]["schema"]], row))
+    assert shown["transaction_id"] in results[0]["message"] and shown["owner_id"].startswith("sql-req-")
+    assert (shown["origin"], shown["state"]) == ("SqlBatch", "open_write")
+    assert (shown["write_count"], shown["touched_tables_count"]) == ("4", "2")
+    assert int(shown["write_bytes"]) > 0 and int(shown["snapshot_commit_seq"]) > 0
+    assert root.rows("SELECT * FROM system.transactions") == []
+
+
+def test_errors_tell_users_no_more_than_elsewhere(bank):
     """An error inside a transaction tells a user no more than elsewhere, and the session goes on."""
     server, root = bank
     user = server.user("tara")

@@ -63,6 +63,18 @@ std::vector<Row> job_rows(const SystemInput& input) {
   return rows;
 }
 
+std::vector<Row> transaction_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  const int64_t now_us = input.services.clock.now_us();
+  for (const TransactionStatus& status : input.services.transactions.list()) {
+    rows.push_back({status.id, status.owner, std::string("SqlBatch"), status.state,
+                    (now_us - status.begun_at_us) / 1000, (now_us - status.last_active_us) / 1000,
+                    static_cast<int64_t>(status.write_count), static_cast<int64_t>(status.write_bytes),
+                    static_cast<int64_t>(status.touched_tables), status.snapshot_seq});
+  }
+  return rows;
+}
+
 // The one storage there is; as old as the database.
 std::vector<Row> storage_rows(const SystemInput& input) {
   const auto first = input.catalog->namespaces.find("default");
@@ -220,6 +232,20 @@ std::vector<SystemTable> server_tables() {
         {"node_id", kBigInt},
         {"leader_node_id", kBigInt, true}},
        job_rows},
+      {"system",
+       "transactions",
+       false,
+       {{"transaction_id", kText},
+        {"owner_id", kText},
+        {"origin", kText},
+        {"state", kText},
+        {"age_ms", kBigInt},
+        {"idle_ms", kBigInt},
+        {"write_count", kBigInt},
+        {"write_bytes", kBigInt},
+        {"touched_tables_count", kBigInt},
+        {"snapshot_commit_seq", kBigInt}},
+       transaction_rows},
       {"system",
        "storages",
        false,
