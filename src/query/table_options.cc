@@ -116,11 +116,41 @@ constexpr std::array<Option, 8> kOptions{{{"compression", set_compression},
                                           {"ttl_seconds", set_ttl},
                                           {"access_level", set_access_level}}};
 
+// Options that say what holds anyway: they are kept and shown, in TableOptions::extra.
+struct KeptOption {
+  std::string_view name;
+  TableType type;
+  std::string_view value;    // the only one that can be given; empty: true or false
+  std::string_view why_not;  // another
+};
+constexpr std::array kKeptOptions{
+    KeptOption{"partition_by_user", TableType::kUser, "true", "a USER table always keeps each user's rows apart"},
+    KeptOption{"enable_rls", TableType::kUser, "true", "the rows of a USER table are always their user's alone"},
+    KeptOption{"enable_replication", TableType::kShared, "", ""},  // has a meaning in a cluster only
+    KeptOption{"eviction_strategy", TableType::kStream, "time", "rows of a STREAM table go when their time is over"},
+};
+
 // Known to clients, and refused until they do what they say.
-constexpr std::array<std::string_view, 10> kLaterOptions{
-    "partition_by_user", "max_rows_per_user",      "enable_rls",        "enable_cache",
-    "cache_ttl_seconds", "enable_replication",     "eviction_strategy", "max_stream_size_bytes",
-    "enable_compaction", "watermark_delay_seconds"};
+constexpr std::array<std::string_view, 6> kLaterOptions{"max_rows_per_user", "enable_cache",
+                                                        "cache_ttl_seconds", "max_stream_size_bytes",
+                                                        "enable_compaction", "watermark_delay_seconds"};
+
+std::string upper_case(std::string_view name) {
+  std::string upper(name);
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  return upper;
+}
+
+Result<> keep_option(CreateTableAst& ast, const KeptOption& option, std::string_view value) {
+  if (option.value.empty()) {
+    KALAM_CHECK(boolean(upper_case(option.name), value));
+  } else if (!equal_ignoring_case(value, option.value)) {
+    return fail(ErrorCode::kNotImplemented, "Table option '" + upper_case(option.name) + "' can only be " +
+                                                std::string(option.value) + ": " + std::string(option.why_not));
+  }
+  ast.options.extra[std::string(option.name)] = lower(value);
+  return {};
+}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -171,8 +201,10 @@ Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::str
   for (const Option& option : kOptions) {
     if (option.name == name) return option.apply(ast, value);
   }
-  std::string upper(name);
-  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  for (const KeptOption& option : kKeptOptions) {
+    if (option.name == name) return keep_option(ast, option, value);
+  }
+  const std::string upper = upper_case(name);
   if (std::ranges::find(kLaterOptions, name) != kLaterOptions.end()) {
     return fail(ErrorCode::kNotImplemented, "Table option '" + upper + "' is not supported yet; leave it out");
   }
@@ -211,6 +243,12 @@ Result<> check_table_options(const CreateTableAst& ast, TableType type) {
   }
   if (type != TableType::kShared && ast.has_access_level) {
     return fail(ErrorCode::kInvalidOperation, "ACCESS_LEVEL is an option of SHARED tables only");
+  }
+  for (const KeptOption& option : kKeptOptions) {
+    if (option.type != type && options.extra.contains(std::string(option.name))) {
+      return fail(ErrorCode::kInvalidOperation, upper_case(option.name) + " is an option of " +
+                                                    std::string(upper_name(option.type)) + " tables only");
+    }
   }
   if (options.storage_id != "local") {
     return fail(ErrorCode::kNotFound, "Storage '" + options.storage_id + "' does not exist");

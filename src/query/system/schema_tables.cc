@@ -48,6 +48,10 @@ std::string options_json(const model::TableDefinition& table) {
     if (options.flush_policy->interval_seconds > 0) policy["interval"] = options.flush_policy->interval_seconds;
   }
   if (options.deleted_retention_hours) json["deleted_retention_hours"] = *options.deleted_retention_hours;
+  for (const auto& [name, value] : options.extra) {
+    const bool is_flag = value == "true" || value == "false";
+    json[name] = is_flag ? nlohmann::json(value == "true") : nlohmann::json(value);
+  }
   for (const auto& check : table.checks) json["checks"][check.name] = check.expression;
   return json.dump();
 }
