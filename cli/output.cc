@@ -169,6 +169,31 @@ std::string render_rows(dom::array schema, dom::array rows, bool expanded) {
   return out;
 }
 
+bool is_plan(dom::array schema) { return schema.size() == 2 && text_member(schema.at(0), "name") == "explain_key"; }
+
+// The answer to EXPLAIN: "key: value", and plans, which are drawn over several lines, below their key.
+std::string render_plan(dom::array rows) {
+  std::string out;
+  for (dom::element row : rows) {
+    const auto cells = cells_of(row);
+    if (cells.size() != 2) continue;
+    std::string key;
+    std::string text;
+    append_value(key, cells[0], Kind::kOther);
+    append_value(text, cells[1], Kind::kOther);
+    append_printable(out, key);
+    std::string_view rest = text;
+    out += rest.find('\n') == std::string_view::npos ? ": " : ":\n";
+    do {
+      const size_t end = std::min(rest.find('\n'), rest.size());
+      append_printable(out, rest.substr(0, end));
+      out += '\n';
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    } while (!rest.empty());
+  }
+  return out;
+}
+
 void render_result(dom::element result, const OutputOptions& options, Rendered& rendered) {
   dom::array schema;
   dom::array rows;
@@ -183,7 +208,7 @@ void render_result(dom::element result, const OutputOptions& options, Rendered& 
     return;
   }
   if (has_rows) {
-    rendered.out += render_rows(schema, rows, options.expanded);
+    rendered.out += is_plan(schema) ? render_plan(rows) : render_rows(schema, rows, options.expanded);
   } else {
     const std::string_view message = text_member(result, "message");
     if (!message.empty()) {

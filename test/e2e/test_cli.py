@@ -74,6 +74,12 @@ def test_several_statements_show_each_result(kalam, table):
     assert out.index("Inserted 1 row(s)") < out.index("answer") < out.index("42") < out.index("Deleted 1 row(s)")
 
 
+def test_explain_draws_the_plan(kalam, table):
+    lines = kalam.good("-c", f"EXPLAIN SELECT name FROM {table} WHERE id = 1").splitlines()
+    assert lines[:2] == ["lane: fast lane: read by key", "physical_plan:"]
+    assert any("Hot rows: 0" in line for line in lines) and all(len(line) < 100 for line in lines)
+
+
 def test_json(kalam, root, table):
     root.run(f"INSERT INTO {table} (id, name) VALUES (1, 'q\"uote')")
     for flags in (("--json",), ("--format", "json")):
