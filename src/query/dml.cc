@@ -24,6 +24,7 @@ Result<std::optional<PreparedWrites>> prepare_point_writes(const Services& servi
                                                            StatementSources& sources) {
   const duck::Statement& statement = *prepared.statement;
   std::optional<PreparedWrites> writes;
+  KALAM_CHECK(check_definition(*plan.table, context));
   if (statement.kind() == duck::StatementKind::kInsert) {
     KALAM_CHECK(check_access(*plan.table, context.caller, Access::kInsert));
     KALAM_TRY(writes, prepare_insert_values(services, context, statement, plan.table, plan.inserted, sources));

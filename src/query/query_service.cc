@@ -211,6 +211,7 @@ Result<StatementResult> QueryService::run_statement(const Prepared& prepared, St
     const auto plan = point_plan(services_, prepared, context.namespace_id);
     if (plan->table != nullptr) {
       KALAM_CHECK(check_access(*plan->table, context.caller, Access::kRead));
+      KALAM_CHECK(check_definition(*plan->table, context));
       if (const auto key = point_key(*plan, context.parameters)) {
         auto result = point_select(services_, context, *plan, *key);
         if (result || result.error().code != ErrorCode::kConflict) return result;

@@ -59,6 +59,7 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
                                                   "; name a table beneath it");
   }
   KALAM_CHECK(check_access(*table, context.caller, access));
+  KALAM_CHECK(check_definition(*table, context));
   return table;
 }
 
@@ -108,8 +109,12 @@ Result<duck::TableSource> StatementSources::open_in(const std::string& default_n
       (table->id != expected_->id || table->schema_version != expected_->schema_version)) {
     return fail(ErrorCode::kConflict, "Table " + table->qualified_name() + " was altered meanwhile");
   }
-  if (table->is_view()) return open_view(services_, context_, *this, table, std::move(view));
+  if (table->is_view()) {
+    KALAM_CHECK(check_definition(*table, context_));
+    return open_view(services_, context_, *this, table, std::move(view));
+  }
   KALAM_CHECK(check_access(*table, context_.caller, Access::kRead));
+  KALAM_CHECK(check_definition(*table, context_));
   duck::TableSource source;
   const UserId user = scope_of(*table, context_.caller);
   if (context_.transaction() != nullptr) {

@@ -59,6 +59,12 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
 // The rights and the EXECUTE AS USER rule alone.
 Result<> check_access(const model::TableDefinition& table, const Caller& caller, Access access);
 
+// In a transaction, that the definition is the one it began with. Errors: kConflict.
+inline Result<> check_definition(const model::TableDefinition& table, const StatementContext& context) {
+  if (context.transaction() == nullptr) return {};
+  return context.request->transaction->check_definition(table);
+}
+
 // Whose rows of the table the caller sees and writes.
 inline UserId scope_of(const model::TableDefinition& table, const Caller& caller) {
   return table.is_per_user() ? caller.user : UserId();

@@ -23,7 +23,7 @@ std::vector<TransactionStatus> OpenTransactions::list() const {
 
 RequestTransaction::RequestTransaction(storage::Storage& storage, OpenTransactions& open, const platform::Clock& clock,
                                        TransactionLimits limits, std::string id, std::string owner)
-    : open_(open), clock_(clock), limits_(limits), begun_us_(clock.monotonic_us()), rows_(storage) {
+    : storage_(storage), open_(open), clock_(clock), limits_(limits), begun_us_(clock.monotonic_us()), rows_(storage) {
   status_.id = std::move(id);
   status_.owner = std::move(owner);
   status_.begun_at_us = clock.now_us();
@@ -47,6 +47,23 @@ Result<> RequestTransaction::check_age() {
   }
   show(status_.state);
   return {};
+}
+
+Result<> RequestTransaction::check_definition(const model::TableDefinition& table) {
+  const std::string name = table.qualified_name();
+  auto known = definitions_.find(name);
+  if (known == definitions_.end()) {
+    KALAM_TRY(const auto record, storage_.hot().get_record(hot::RecordSpace::kTable, name, rows_.snapshot()));
+    std::pair<TableId, uint32_t> definition;  // of no table
+    if (record) {
+      KALAM_TRY(const model::TableDefinition then, model::decode_table(*record));
+      definition = {then.id, then.schema_version};
+    }
+    known = definitions_.emplace(name, definition).first;
+  }
+  if (known->second == std::pair(table.id, table.schema_version)) return {};
+  return fail(ErrorCode::kConflict, "transaction '" + id() + "' was rolled back: " + name +
+                                        " was created or altered after it began; run the whole transaction again");
 }
 
 Result<storage::ChangeSetPtr> RequestTransaction::apply(storage::CommitRequest request) {

@@ -53,6 +53,9 @@ class RequestTransaction {
   // Reads go through it.
   storage::Transaction& rows() { return rows_; }
 
+  // Whether the definition is the one that the snapshot has: rows are read as of BEGIN, and a newer one could not mean
+  // them. Errors: kConflict.
+  Result<> check_definition(const model::TableDefinition& table);
   // Before each statement. Errors: kInvalidOperation when the transaction has been open for too long.
   Result<> check_age();
   // What the committer does for a statement outside transactions. Errors: those of storage::Transaction::apply();
@@ -64,11 +67,13 @@ class RequestTransaction {
  private:
   void show(std::string state);
 
+  storage::Storage& storage_;
   OpenTransactions& open_;
   const platform::Clock& clock_;
   const TransactionLimits limits_;
   const int64_t begun_us_;  // monotonic
   TransactionStatus status_;
+  std::map<std::string, std::pair<TableId, uint32_t>> definitions_;  // found to be the snapshot's, by qualified name
   storage::Transaction rows_;
 };
 

@@ -186,6 +186,40 @@ def test_subscribers_see_a_commit_whole(bank):
         assert change_row(live.changes[0])["balance"] == "4"
 
 
+RECREATED = "CREATE SHARED TABLE bank.t (id INT PRIMARY KEY, v TEXT)"
+
+
+@pytest.mark.parametrize(
+    "change, again",
+    [
+        (f"DROP TABLE bank.t; {RECREATED}", "SELECT count(*) FROM bank.t"),
+        (f"DROP TABLE bank.t; {RECREATED}", "INSERT INTO bank.t (id) VALUES (2)"),
+        (f"ALTER TABLE bank.t RENAME TO u; {RECREATED}", "SELECT v FROM bank.t WHERE id = 1"),
+        ("ALTER TABLE bank.t ADD COLUMN w INT DEFAULT 7", "SELECT * FROM bank.t"),
+        ("ALTER TABLE bank.t ADD COLUMN w INT DEFAULT 7", "UPDATE bank.t SET v = 'b' WHERE id = 1"),
+    ],
+)
+def test_definitions_are_those_of_begin(bank, change, again):
+    """Between two statements of a transaction another client changes what the table is."""
+    server, root = bank
+    root.run("CREATE SHARED TABLE bank.t (id INT PRIMARY KEY, v TEXT); INSERT INTO bank.t VALUES (1, 'a')")
+    responses = []
+    slow = "SELECT count(*) FROM range(20000) a, range(10000) b WHERE a.range + b.range = -1;"
+    sql = f"BEGIN; SELECT v FROM bank.t WHERE id = 1; {slow} {again}; COMMIT"
+    client = threading.Thread(target=lambda: responses.append(server.root().sql(sql)))
+    client.start()
+    wait_until(lambda: root.count("system.transactions") == 1, "the transaction")
+    root.run(change)
+    client.join()
+    # If the change came after the last statement, there is nothing to see, and no table was confused with another.
+    [response] = responses
+    if not response.ok:
+        assert "created or altered after it began; run the whole transaction again" in response.message, response
+        assert response.json["results"][1]["rows"] == [["a"]]
+    else:
+        assert "INSERT" not in again and "UPDATE" not in again
+
+
 def test_limits():
     config = ServerConfig(transaction_timeout_secs=1, max_transaction_buffer_bytes=100_000)
     with Server(config) as server:
