@@ -58,10 +58,12 @@ Result<PreparedWrites> prepare_writes(const Services& services, const StatementC
 
 Result<StatementResult> run_writes(const Services& services, const StatementContext& context, const Prepared& prepared,
                                    RetryQueue& retries) {
+  // In a transaction only a plan from before an ALTER TABLE is worth a second look: its snapshot stays as it is.
+  const int max_prepared = context.transaction() != nullptr ? 2 : kMaxAttempts;
   std::unique_lock<std::mutex> turn;
   for (int attempt = 1;; ++attempt) {
     auto prepared_writes = prepare_writes(services, context, prepared);
-    if (!prepared_writes && prepared_writes.error().code == ErrorCode::kConflict && attempt < kMaxAttempts) continue;
+    if (!prepared_writes && prepared_writes.error().code == ErrorCode::kConflict && attempt < max_prepared) continue;
     KALAM_TRY(PreparedWrites writes, std::move(prepared_writes));
     const uint64_t rows = writes.request.rows.size();
     if (rows == 0) return writes_result(*prepared.statement, 0, std::move(writes.returned), nullptr);
