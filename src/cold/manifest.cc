@@ -9,7 +9,8 @@
 namespace kalamdb::cold {
 namespace {
 
-constexpr char kFormat = 1;
+constexpr char kFormat = 2;
+constexpr char kFormatWithoutStorages = 1;
 constexpr std::string_view kFilePrefix = "batch-";
 constexpr std::string_view kFileSuffix = ".parquet";
 constexpr std::string_view kTemporarySuffix = ".tmp";
@@ -50,9 +51,19 @@ class Reader {
   bool ok_ = true;
 };
 
-SegmentEntry read_segment(Reader& reader) {
+ColumnStats read_column(Reader& reader) {
+  ColumnStats column;
+  column.slot = reader.number<uint32_t>();
+  column.null_count = reader.number<uint64_t>();
+  column.min = reader.text();
+  column.max = reader.text();
+  return column;
+}
+
+SegmentEntry read_segment(Reader& reader, char format) {
   SegmentEntry segment;
   segment.id = reader.number<uint64_t>();
+  if (format != kFormatWithoutStorages) segment.storage = reader.text();
   segment.path = reader.text();
   segment.row_count = reader.number<uint64_t>();
   segment.size_bytes = reader.number<uint64_t>();
@@ -62,6 +73,9 @@ SegmentEntry read_segment(Reader& reader) {
   segment.min_key = reader.text();
   segment.max_key = reader.text();
   segment.created_at_us = reader.number<int64_t>();
+  if (format == kFormatWithoutStorages) return segment;
+  const auto columns = reader.number<uint32_t>();
+  for (uint32_t i = 0; i < columns && reader.ok(); ++i) segment.columns.push_back(read_column(reader));
   return segment;
 }
 
@@ -83,10 +97,12 @@ std::string encode(const Manifest& manifest) {
   append_little_endian(out, manifest.next_segment);
   append_little_endian(out, manifest.created_at_us);
   append_little_endian(out, manifest.updated_at_us);
+  append_text(out, manifest.storage);
   append_text(out, manifest.directory);
   append_little_endian<uint32_t>(out, static_cast<uint32_t>(manifest.segments.size()));
   for (const SegmentEntry& segment : manifest.segments) {
     append_little_endian(out, segment.id);
+    append_text(out, segment.storage);
     append_text(out, segment.path);
     append_little_endian(out, segment.row_count);
     append_little_endian(out, segment.size_bytes);
@@ -96,6 +112,13 @@ std::string encode(const Manifest& manifest) {
     append_text(out, segment.min_key);
     append_text(out, segment.max_key);
     append_little_endian(out, segment.created_at_us);
+    append_little_endian<uint32_t>(out, static_cast<uint32_t>(segment.columns.size()));
+    for (const ColumnStats& column : segment.columns) {
+      append_little_endian(out, column.slot);
+      append_little_endian(out, column.null_count);
+      append_text(out, column.min);
+      append_text(out, column.max);
+    }
   }
   append_checksum(out);
   return out;
@@ -105,23 +128,26 @@ Result<Manifest> decode_manifest(std::string_view record) {
   const auto body = check_and_strip(record);
   if (!body) return damaged();
   Reader reader(*body);
-  if (reader.number<char>() != kFormat) return damaged();
+  const char format = reader.number<char>();
+  if (format != kFormat && format != kFormatWithoutStorages) return damaged();
   Manifest manifest;
   manifest.segments_version = reader.number<uint64_t>();
   manifest.version = reader.number<uint64_t>();
   manifest.next_segment = reader.number<uint64_t>();
   manifest.created_at_us = reader.number<int64_t>();
   manifest.updated_at_us = reader.number<int64_t>();
+  if (format != kFormatWithoutStorages) manifest.storage = reader.text();
   manifest.directory = reader.text();
   const auto count = reader.number<uint32_t>();
-  for (uint32_t i = 0; i < count && reader.ok(); ++i) manifest.segments.push_back(read_segment(reader));
+  for (uint32_t i = 0; i < count && reader.ok(); ++i) manifest.segments.push_back(read_segment(reader, format));
   if (!reader.at_end() || !std::ranges::is_sorted(manifest.segments, {}, &SegmentEntry::id)) return damaged();
   return manifest;
 }
 
 Result<ManifestVersions> manifest_versions(std::string_view record) {
   Reader reader(record);
-  if (reader.number<char>() != kFormat) return damaged();
+  const char format = reader.number<char>();
+  if (format != kFormat && format != kFormatWithoutStorages) return damaged();
   ManifestVersions versions;
   versions.segments_version = reader.number<uint64_t>();
   versions.version = reader.number<uint64_t>();

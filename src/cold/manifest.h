@@ -2,10 +2,11 @@
 // the hot store is authoritative; manifest.json beside the segments is an export of it.
 //
 // The record, numbers little-endian, texts as [u32 length][bytes]:
-//   [u8 format = 1][u64 segments_version][u64 version][u64 next_segment][i64 created][i64 updated][text directory]
-//   [u32 count] then for each segment
-//   [u64 id][text path][u64 rows][u64 bytes][u32 schema][i64 min _seq][i64 max _seq][text min key][text max key]
-//   [i64 created], and the XXH3 of all of it at the end.
+//   [u8 format = 2][u64 segments_version][u64 version][u64 next_segment][i64 created][i64 updated][text storage]
+//   [text directory][u32 count] then for each segment
+//   [u64 id][text storage][text path][u64 rows][u64 bytes][u32 schema][i64 min _seq][i64 max _seq][text min key]
+//   [text max key][i64 created][u32 columns] and for each column [u32 slot][u64 nulls][text min][text max],
+//   and the XXH3 of all of it at the end. Format 1 had neither storages (all was in `local`) nor columns.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,23 @@
 
 namespace kalamdb::cold {
 
+inline constexpr std::string_view kLocalStorage = "local";
+
+// What the values of one column lie between, for leaving segments out of a scan. Bounds are encoded by
+// model/key_codec.h, and both empty where they are not known or all values are NULL; they may be wider than the values.
+struct ColumnStats {
+  uint32_t slot = 0;
+  uint64_t null_count = 0;
+  std::string min;
+  std::string max;
+
+  bool operator==(const ColumnStats&) const = default;
+};
+
 struct SegmentEntry {
-  uint64_t id = 0;   // N of batch-N.parquet
-  std::string path;  // relative to the storage's base directory
+  uint64_t id = 0;                     // N of batch-N.parquet
+  std::string storage{kLocalStorage};  // the id of the storage it lies in
+  std::string path;                    // relative to the storage's base
   uint64_t row_count = 0;
   uint64_t size_bytes = 0;
   uint32_t schema_version = 1;
@@ -33,6 +48,7 @@ struct SegmentEntry {
   std::string min_key;  // encoded by model/key_codec.h
   std::string max_key;
   int64_t created_at_us = 0;
+  std::vector<ColumnStats> columns;  // ascending by slot; a column that is not here may hold anything
 
   bool operator==(const SegmentEntry&) const = default;
 };
@@ -43,7 +59,9 @@ struct Manifest {
   uint64_t next_segment = 0;      // ids are never used again
   int64_t created_at_us = 0;
   int64_t updated_at_us = 0;
-  std::string directory;  // of the segments, relative to the storage's base directory
+  // Where the newest segment was written and manifest.json lies: a storage's id and a directory relative to its base.
+  std::string storage{kLocalStorage};
+  std::string directory;
   std::vector<SegmentEntry> segments;
 
   bool operator==(const Manifest&) const = default;

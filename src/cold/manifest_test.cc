@@ -5,6 +5,8 @@
 
 #include <random>
 
+#include "base/bytes.h"
+#include "cold/checksum.h"
 #include "cold/deletion_vector.h"
 #include "model/key_codec.h"
 
@@ -23,6 +25,7 @@ Manifest example() {
   manifest.directory = "app/notes";
   for (const uint64_t id : {1, 4}) {
     manifest.segments.push_back({.id = id,
+                                 .storage = id == 1 ? "local" : "bucket",
                                  .path = "app/notes/" + segment_file_name(id),
                                  .row_count = 10 * id,
                                  .size_bytes = 1000,
@@ -31,7 +34,8 @@ Manifest example() {
                                  .max_seq = int64_t{1} << 60,
                                  .min_key = key(-5),
                                  .max_key = key(7),
-                                 .created_at_us = 1'500'000});
+                                 .created_at_us = 1'500'000,
+                                 .columns = {{.slot = 2, .null_count = 3, .min = key(0), .max = key(9)}}});
   }
   return manifest;
 }
@@ -45,6 +49,36 @@ TEST(Manifest, IsReadAsItWasWritten) {
   EXPECT_EQ(*decode_manifest(encode(Manifest{})), Manifest{});
   EXPECT_EQ(decoded->find(4)->row_count, 40u);
   EXPECT_EQ(decoded->find(2), nullptr);
+}
+
+// A record as it was before storages could be chosen.
+TEST(Manifest, TheFirstFormatIsReadAsBeingInLocal) {
+  std::string record("\1", 1);
+  const auto number = [&](auto value) { append_little_endian(record, value); };
+  const auto text = [&](std::string_view value) {
+    number(static_cast<uint32_t>(value.size()));
+    record.append(value);
+  };
+  for (const uint64_t value : {1, 1, 1, 10, 20}) number(value);
+  text("app/notes");
+  number(uint32_t{1});
+  number(uint64_t{0});
+  text("app/notes/batch-0.parquet");
+  for (const uint64_t value : {3, 1000}) number(value);
+  number(uint32_t{1});
+  for (const int64_t value : {100, 200}) number(value);
+  text(key(1));
+  text(key(3));
+  number(int64_t{20});
+  append_checksum(record);
+  const auto decoded = decode_manifest(record);
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(decoded->storage, kLocalStorage);
+  ASSERT_EQ(decoded->segments.size(), 1u);
+  EXPECT_EQ(decoded->segments[0].storage, kLocalStorage);
+  EXPECT_EQ(decoded->segments[0].max_key, key(3));
+  EXPECT_TRUE(decoded->segments[0].columns.empty());
+  EXPECT_EQ(decode_manifest(encode(*decoded)), *decoded);
 }
 
 TEST(Manifest, EveryFlipAndTruncationIsAnError) {
