@@ -134,8 +134,13 @@ Result<> FaultFileSystem::create_directories(const std::string& path) {
 }
 
 Result<std::string> FaultFileSystem::read_file(const std::string& path) { return target_.read_file(path); }
+FileType FaultFileSystem::type(const std::string& path) { return target_.type(path); }
 bool FaultFileSystem::exists(const std::string& path) { return target_.exists(path); }
 Result<uint64_t> FaultFileSystem::file_size(const std::string& path) { return target_.file_size(path); }
+
+Result<std::string> FaultFileSystem::read_range(const std::string& path, uint64_t offset, uint64_t length) {
+  return target_.read_range(path, offset, length);
+}
 
 Result<std::vector<std::string>> FaultFileSystem::list_directory(const std::string& path) {
   return target_.list_directory(path);

@@ -29,6 +29,7 @@ class FaultFileSystem final : public FileSystem {
   Result<> lose_power();
 
   Result<std::string> read_file(const std::string& path) override;
+  Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t length) override;
   Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) override;
   Result<> sync_file(const std::string& path) override;
   Result<> sync_directory(const std::string& path) override;
@@ -37,6 +38,7 @@ class FaultFileSystem final : public FileSystem {
   Result<> remove_tree(const std::string& path) override;
   Result<> create_directories(const std::string& path) override;
   bool exists(const std::string& path) override;
+  FileType type(const std::string& path) override;
   Result<uint64_t> file_size(const std::string& path) override;
   Result<std::vector<std::string>> list_directory(const std::string& path) override;
   Result<std::vector<std::string>> list_recursive(const std::string& path) override;

@@ -99,6 +99,29 @@ Result<std::string> RealFileSystem::read_file(const std::string& path) {
   return bytes;
 }
 
+Result<std::string> RealFileSystem::read_range(const std::string& path, uint64_t offset, uint64_t length) {
+  Descriptor file(path, O_RDONLY);
+  if (!file.is_open()) return io_error("open", path, errno);
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) return io_error("read", path, errno);
+  const auto size = static_cast<uint64_t>(status.st_size);
+  // Before anything of that length is allocated.
+  if (offset > size || length > size - offset) {
+    return fail(ErrorCode::kIo, "Cannot read " + std::to_string(length) + " bytes at " + std::to_string(offset) +
+                                    " of " + path + ": it has only " + std::to_string(size));
+  }
+  std::string bytes(length, '\0');
+  for (size_t filled = 0; filled < length;) {
+    const ssize_t count =
+        ::pread(file.get(), bytes.data() + filled, length - filled, static_cast<off_t>(offset + filled));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return io_error("read", path, errno);
+    if (count == 0) return fail(ErrorCode::kIo, "Cannot read " + path + ": it became shorter meanwhile");
+    filled += static_cast<size_t>(count);
+  }
+  return bytes;
+}
+
 Result<> RealFileSystem::write_file_durably(const std::string& path, std::string_view bytes, mode_t mode) {
   // Two threads that write one file at the same time must not share a temporary one.
   static std::atomic<uint64_t> writes{0};
@@ -143,6 +166,14 @@ Result<> RealFileSystem::create_directories(const std::string& path) {
 bool RealFileSystem::exists(const std::string& path) {
   struct stat status;
   return ::stat(path.c_str(), &status) == 0;
+}
+
+FileType RealFileSystem::type(const std::string& path) {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) != 0) return FileType::kMissing;
+  if (S_ISREG(status.st_mode)) return FileType::kFile;
+  if (S_ISDIR(status.st_mode)) return FileType::kDirectory;
+  return S_ISLNK(status.st_mode) ? FileType::kSymbolicLink : FileType::kOther;
 }
 
 Result<uint64_t> RealFileSystem::file_size(const std::string& path) {

@@ -19,12 +19,16 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
+enum class FileType : uint8_t { kMissing, kFile, kDirectory, kSymbolicLink, kOther };
+
 // Thread-safe. Errors are kIo, with what was tried, the path and the operating system's reason.
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
   virtual Result<std::string> read_file(const std::string& path) = 0;
+  // The bytes [offset, offset + length) of a file that has them all.
+  virtual Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t length) = 0;
   // Replaces the file in one step that survives a power failure: readers, and the next start, find all of the old bytes
   // or all of the new ones. The directory must exist. After an error the file is as it was, or it is the new one.
   virtual Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) = 0;
@@ -42,6 +46,8 @@ class FileSystem {
   virtual Result<> create_directories(const std::string& path) = 0;
 
   virtual bool exists(const std::string& path) = 0;
+  // What is there itself: a symbolic link is not followed. Whatever can't be looked at is missing.
+  virtual FileType type(const std::string& path) = 0;
   virtual Result<uint64_t> file_size(const std::string& path) = 0;
   // Names of what is in the directory, sorted.
   virtual Result<std::vector<std::string>> list_directory(const std::string& path) = 0;
@@ -57,6 +63,7 @@ class FileSystem {
 class RealFileSystem final : public FileSystem {
  public:
   Result<std::string> read_file(const std::string& path) override;
+  Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t length) override;
   Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) override;
   Result<> sync_file(const std::string& path) override;
   Result<> sync_directory(const std::string& path) override;
@@ -65,6 +72,7 @@ class RealFileSystem final : public FileSystem {
   Result<> remove_tree(const std::string& path) override;
   Result<> create_directories(const std::string& path) override;
   bool exists(const std::string& path) override;
+  FileType type(const std::string& path) override;
   Result<uint64_t> file_size(const std::string& path) override;
   Result<std::vector<std::string>> list_directory(const std::string& path) override;
   Result<std::vector<std::string>> list_recursive(const std::string& path) override;

@@ -33,6 +33,32 @@ TEST_F(FileSystemTest, WritesAndReadsBytes) {
       << "nothing temporary is left";
 }
 
+TEST_F(FileSystemTest, ReadsRangesThatAreThere) {
+  const std::string path = directory_ / "a";
+  ASSERT_TRUE(files_.write_file_durably(path, "0123456789"));
+  EXPECT_EQ(files_.read_range(path, 0, 10).value(), "0123456789");
+  EXPECT_EQ(files_.read_range(path, 3, 4).value(), "3456");
+  EXPECT_EQ(files_.read_range(path, 10, 0).value(), "");
+  EXPECT_EQ(files_.read_range(path, 8, 3).error().message, "Cannot read 3 bytes at 8 of " + path + ": it has only 10");
+  EXPECT_FALSE(files_.read_range(path, 11, 0));
+  EXPECT_FALSE(files_.read_range(path, UINT64_MAX, 2));
+  EXPECT_FALSE(files_.read_range(path, 2, UINT64_MAX));
+  EXPECT_FALSE(files_.read_range(directory_ / "b", 0, 0));
+}
+
+TEST_F(FileSystemTest, TellsWhatIsThere) {
+  ASSERT_TRUE(files_.write_file_durably(directory_ / "file", "x"));
+  ASSERT_TRUE(files_.create_directories(directory_ / "directory"));
+  ASSERT_EQ(::symlink("file", (directory_ / "link").c_str()), 0);
+  ASSERT_EQ(::mkfifo((directory_ / "fifo").c_str(), 0600), 0);
+  EXPECT_EQ(files_.type(directory_ / "file"), FileType::kFile);
+  EXPECT_EQ(files_.type(directory_ / "directory"), FileType::kDirectory);
+  EXPECT_EQ(files_.type(directory_ / "link"), FileType::kSymbolicLink);
+  EXPECT_EQ(files_.type(directory_ / "fifo"), FileType::kOther);
+  EXPECT_EQ(files_.type(directory_ / "missing"), FileType::kMissing);
+  EXPECT_EQ(files_.type(directory_ / "file/below"), FileType::kMissing);
+}
+
 TEST_F(FileSystemTest, FilesThatDoNotTellTheirSizeAreReadWhole) {
   auto status = files_.read_file("/proc/self/status");
   ASSERT_TRUE(status);
