@@ -104,6 +104,16 @@ Result<> Catalog::bootstrap() {
   return {};
 }
 
+Result<std::vector<model::SchemaVersion>> Catalog::history(const model::TableDefinition& table) const {
+  KALAM_TRY(const auto record,
+            storage_.hot().get_record(RecordSpace::kTable, table.qualified_name(), /*snapshot=*/nullptr));
+  if (!record) return fail(ErrorCode::kTableNotFound, table.qualified_name());
+  KALAM_TRY(auto history, model::decode_history(*record));
+  // The table may have been altered since `table` was looked up.
+  std::erase_if(history, [&](const auto& version) { return version.version > table.schema_version; });
+  return history;
+}
+
 bool Catalog::has_namespace(std::string_view name) const { return state()->namespaces.contains(name); }
 
 UserPtr Catalog::find_user(std::string_view id) const {
@@ -178,10 +188,10 @@ Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
   draft.created_at_us = draft.updated_at_us = clock_.now_us();
   draft.schema_version = 1;
   add_system_columns(draft);
-  draft.history = {{1, draft.created_at_us, "CREATE TABLE", draft.columns}};
+  const std::vector<model::SchemaVersion> history = {{1, draft.created_at_us, "CREATE TABLE", draft.columns}};
   auto table = std::make_shared<const model::TableDefinition>(std::move(draft));
 
-  request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
+  request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table, history), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version});
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
   registry_.put(table);

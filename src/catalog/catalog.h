@@ -54,6 +54,9 @@ class Catalog {
     return registry_.list(namespace_id);
   }
   Result<std::vector<model::TablePtr>> tables() const { return registry_.list(""); }
+  // The versions of the table's schema up to that of `table`, oldest first. They are read from the disk. Errors:
+  // kTableNotFound when the table is gone; kIo, kCorruption.
+  Result<std::vector<model::SchemaVersion>> history(const model::TableDefinition& table) const;
   // Rows that were computed from all tables, for whoever wants the same again. The key names the version().
   using Listings = storage::LruCache<std::vector<model::Row>>;
   Listings& listings() const { return listings_; }
@@ -107,7 +110,8 @@ class Catalog {
   Result<> load();
   Result<> bootstrap();
   Result<> put_user(const UserPtr& user);
-  Result<> put_view(const model::TablePtr& view, storage::CommitRequest request);
+  Result<> put_view(const model::TablePtr& view, const std::vector<model::SchemaVersion>& history,
+                    storage::CommitRequest request);
   // Fails unless the namespace is there and the name free.
   Result<> check_new_name(std::string_view namespace_id, std::string_view name) const;
   // An id for a new table or view, which `request` then takes.

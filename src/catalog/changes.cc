@@ -21,17 +21,17 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
   if (renamed) KALAM_CHECK(check_new_name(changed.namespace_id, changed.name));
   changed.updated_at_us = clock_.now_us();
   ++changed.schema_version;
-  changed.history.push_back({changed.schema_version, changed.updated_at_us, std::move(description), changed.columns});
+  changed.past_max_ordinal = base->max_ordinal();
+  changed.past_max_slot = base->max_slot();
+  KALAM_TRY(auto history, this->history(*base));
+  history.push_back({changed.schema_version, changed.updated_at_us, std::move(description), changed.columns});
   // How older rows read is the current columns' matter; kept in every version it would grow with their square.
-  for (auto& column : changed.history.back().columns) {
-    column.former.clear();
-    column.missing = {};
-  }
+  for (auto& column : history.back().columns) column.older_rows = {};
   auto table = std::make_shared<const model::TableDefinition>(std::move(changed));
 
   CommitRequest request;
   if (renamed) request.records.push_back({RecordSpace::kTable, base->qualified_name(), std::nullopt, std::nullopt});
-  request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table), std::nullopt});
+  request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table, history), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version, table});
   request.validate = std::move(validate);
   auto answer = std::make_shared<std::promise<Result<>>>();  // outlives the call that sets it

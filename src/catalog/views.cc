@@ -25,8 +25,9 @@ bool reads(const CatalogState& state, const std::vector<model::ViewDefinition::D
 
 }  // namespace
 
-Result<> Catalog::put_view(const model::TablePtr& view, CommitRequest request) {
-  request.records.push_back({RecordSpace::kTable, view->qualified_name(), encode(*view), std::nullopt});
+Result<> Catalog::put_view(const model::TablePtr& view, const std::vector<model::SchemaVersion>& history,
+                           CommitRequest request) {
+  request.records.push_back({RecordSpace::kTable, view->qualified_name(), encode(*view, history), std::nullopt});
   KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.views.insert_or_assign(view->qualified_name(), view);
@@ -46,20 +47,21 @@ Result<model::TablePtr> Catalog::create_view(model::TableDefinition draft, bool 
     return fail(ErrorCode::kInvalidOperation, "View " + draft.qualified_name() + " would read itself");
   }
   CommitRequest request;
+  std::vector<model::SchemaVersion> history;
   draft.updated_at_us = clock_.now_us();
   if (replaces) {
     draft.id = old->id;
     draft.created_at_us = old->created_at_us;
     draft.schema_version = old->schema_version + 1;
-    draft.history = old->history;
+    KALAM_TRY(history, this->history(*old));
   } else {
     KALAM_TRY(draft.id, next_table_id(request));
     draft.created_at_us = draft.updated_at_us;
   }
-  draft.history.push_back(
+  history.push_back(
       {draft.schema_version, draft.updated_at_us, replaces ? "CREATE OR REPLACE VIEW" : "CREATE VIEW", draft.columns});
   auto view = std::make_shared<const model::TableDefinition>(std::move(draft));
-  KALAM_CHECK(put_view(view, std::move(request)));
+  KALAM_CHECK(put_view(view, history, std::move(request)));
   return view;
 }
 
@@ -68,14 +70,15 @@ Result<> Catalog::rebind_view(const model::TableDefinition& old, std::vector<mod
   const std::lock_guard lock(change_mutex_);
   KALAM_TRY(const model::TablePtr now, find_table(old.namespace_id, old.name));
   if (now == nullptr || now->id != old.id || now->schema_version != old.schema_version) return {};
+  KALAM_TRY(auto history, this->history(old));
   auto view = std::make_shared<model::TableDefinition>(old);
-  view->view->tables = std::move(tables);
+  view->view.edit().tables = std::move(tables);
   if (view->columns != columns) {
     view->columns = std::move(columns);
     view->updated_at_us = clock_.now_us();
-    view->history.push_back({++view->schema_version, view->updated_at_us, "COLUMNS CHANGED BENEATH", view->columns});
+    history.push_back({++view->schema_version, view->updated_at_us, "COLUMNS CHANGED BENEATH", view->columns});
   }
-  return put_view(view, {});
+  return put_view(view, history, {});
 }
 
 Result<> Catalog::drop_view(std::string_view namespace_id, std::string_view name) {

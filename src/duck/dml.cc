@@ -50,7 +50,7 @@ Expression default_expression(const model::ColumnDefinition& column) {
   switch (column.default_value.kind) {
     case model::ColumnDefault::Kind::kLiteral:
       return make_uniq<duckdb::ConstantExpression>(
-          to_duck_value(model::view(column.default_value.literal), column.type));
+          to_duck_value(model::view(*column.default_value.literal), column.type));
     case model::ColumnDefault::Kind::kFunction:
       return make_uniq<duckdb::FunctionExpression>(duckdb::StringUtil::Lower(column.default_value.function),
                                                    duckdb::vector<Expression>());

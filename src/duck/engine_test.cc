@@ -253,7 +253,7 @@ TEST_F(EngineTest, SegmentsFollowTheSchema) {
     for (auto& column : table.columns)
       if (column.name == "name") column.name = "full_name";
     model::ColumnDefinition added{.name = "city", .ordinal = 6};
-    added.missing = std::string("Oslo");
+    added.older_rows.edit().missing = std::string("Oslo");
     table.columns.push_back(added);
     table.columns.push_back({.name = "note", .ordinal = 7});
   });
@@ -270,11 +270,11 @@ TEST_F(EngineTest, SegmentsOfAFormerTypeReadAsTheCurrentOne) {
   flush(people, {person(1, "a", int64_t{30}, 10), person(2, "b", model::Null{}, 11), person(3, "c", int64_t{7}, 12)});
   people.alter([](model::TableDefinition& table) {
     auto& age = *std::find_if(table.columns.begin(), table.columns.end(), [](auto& c) { return c.name == "age"; });
-    age.former = {{age.slot(), age.type}};
+    age.older_rows.edit().former = {{age.slot(), age.type}};
     age.own_slot = 9;
     age.type = {model::TypeTag::kText};
     model::ColumnDefinition ok{.name = "ok", .ordinal = 10, .type = {model::TypeTag::kBoolean}};
-    ok.missing = true;
+    ok.older_rows.edit().missing = true;
     table.columns.push_back(ok);
   });
   EXPECT_THAT(sql("SELECT id, age, ok FROM people ORDER BY id"), ElementsAre("1|30|true", "2|NULL|true", "3|7|true"));
@@ -306,7 +306,7 @@ TEST_F(EngineTest, EveryFormerTypeConvertsInSegmentsAsInRows) {
       flush(table, rows);
       table.alter([&](model::TableDefinition& definition) {
         auto& column = definition.columns[1];
-        column.former = {{column.slot(), from}};
+        column.older_rows.edit().former = {{column.slot(), from}};
         column.own_slot = 9;
         column.type = to;
       });

@@ -10,8 +10,8 @@ duckdb::MultiFileColumnDefinition scan_column(const model::ColumnDefinition& col
   const auto type = to_duck_type(column.type);
   duckdb::MultiFileColumnDefinition definition(column.name, type);
   definition.identifier = duckdb::Value::INTEGER(static_cast<int32_t>(column.slot()));
-  definition.default_expression =
-      duckdb::make_uniq<duckdb::ConstantExpression>(to_duck_value(model::view(column.missing), column.type));
+  definition.default_expression = duckdb::make_uniq<duckdb::ConstantExpression>(
+      to_duck_value(model::view(column.older_rows->missing), column.type));
   return definition;
 }
 

@@ -20,7 +20,7 @@ std::optional<size_t> find_slot(const duckdb::BaseFileReader& file, uint32_t slo
 // Rows `stored` in one of the column's former slots, as the column's.
 void convert_rows(duckdb::ClientContext& context, duckdb::Vector& stored, const model::ColumnDefinition& column,
                   size_t former, duckdb::idx_t count, duckdb::Vector& result) {
-  const ColumnView view(stored, count, column.former[former].type);
+  const ColumnView view(stored, count, column.older_rows->former[former].type);
   for (duckdb::idx_t row = 0; row < count; ++row) {
     auto value = model::convert_former(view.cell(row), column, former);
     if (!value) QueryState::of(context).raise(std::move(value).error());
@@ -66,8 +66,8 @@ void OldSegmentReader::PrepareReader(duckdb::ClientContext& context, duckdb::Glo
     }
     origin.column = &table_columns[id];
     auto local = find_slot(*file_, origin.column->slot());
-    for (size_t former = 0; !local && former < origin.column->former.size(); ++former) {
-      local = find_slot(*file_, origin.column->former[former].slot);
+    for (size_t former = 0; !local && former < origin.column->older_rows->former.size(); ++former) {
+      local = find_slot(*file_, origin.column->older_rows->former[former].slot);
       origin.former = former;
     }
     if (local) origin.position = read(*local);
@@ -97,7 +97,7 @@ void OldSegmentReader::fill(duckdb::ClientContext& context, const Origin& origin
                             duckdb::Vector& result) {
   const auto count = stored.size();
   if (!origin.position) {
-    result.Reference(to_duck_value(model::view(origin.column->missing), origin.column->type));
+    result.Reference(to_duck_value(model::view(origin.column->older_rows->missing), origin.column->type));
     return;
   }
   duckdb::Vector& values = stored.data[*origin.position];
@@ -109,7 +109,7 @@ void OldSegmentReader::fill(duckdb::ClientContext& context, const Origin& origin
     }
     return;
   }
-  duckdb::Vector former(to_duck_type(origin.column->former[*origin.former].type), count);
+  duckdb::Vector former(to_duck_type(origin.column->older_rows->former[*origin.former].type), count);
   if (values.GetType() == former.GetType()) {
     former.Reference(values);
   } else {

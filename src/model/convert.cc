@@ -49,9 +49,10 @@ Result<Value> convert(const ValueView& value, const DataType& from, const DataTy
 }
 
 Result<Value> convert_former(const ValueView& value, const ColumnDefinition& column, size_t former) {
+  const std::vector<FormerSlot>& older = column.older_rows->former;
   Value current = to_value(value);
   for (size_t i = former + 1; i-- > 0;) {
-    auto next = convert(view(current), column.former[i].type, i == 0 ? column.type : column.former[i - 1].type);
+    auto next = convert(view(current), older[i].type, i == 0 ? column.type : older[i - 1].type);
     if (!next) {
       return fail(ErrorCode::kConflict, "Column '" + column.name + "' was altered meanwhile; run the statement again");
     }

@@ -15,8 +15,8 @@ Conversion conversion(const DataType& from, const DataType& to);
 // A value of `from` as one of `to`, between which there is a conversion; NULL stays NULL. Errors: kSchema, as coerce().
 Result<Value> convert(const ValueView& value, const DataType& from, const DataType& to);
 
-// What a row from before a change of the column's type holds, a value of `column.former[former]`, as the column's: by
-// way of each type that it has had since. Errors: kConflict, see RowView::get().
+// What a row from before a change of the column's type holds, a value of `column.older_rows->former[former]`, as the
+// column's: by way of each type that it has had since. Errors: kConflict, see RowView::get().
 Result<Value> convert_former(const ValueView& value, const ColumnDefinition& column, size_t former);
 
 }  // namespace kalamdb::model

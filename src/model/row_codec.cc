@@ -183,15 +183,16 @@ Result<ValueView> RowView::get(const ColumnDefinition& column) const {
 }
 
 Result<ValueView> RowView::get_former(const ColumnDefinition& column) const {
-  for (size_t i = 0; i < column.former.size(); ++i) {
-    const FormerSlot& former = column.former[i];
+  const OlderRows& older = *column.older_rows;
+  for (size_t i = 0; i < older.former.size(); ++i) {
+    const FormerSlot& former = older.former[i];
     if (!has(former.slot)) continue;
     KALAM_TRY(const ValueView value, get(former.slot, former.type));
     KALAM_TRY(Value converted, convert_former(value, column, i));
     converted_.push_front(std::move(converted));
     return view(converted_.front());
   }
-  return view(column.missing);
+  return view(older.missing);
 }
 
 }  // namespace kalamdb::model

@@ -114,7 +114,7 @@ TEST(RowCodecTest, RowsOfOlderSchemasReadAsTheCurrentOne) {
   EXPECT_TRUE(same(*row->get(old.columns[0]), int64_t{7}));
   EXPECT_FALSE(row->has(4));
   EXPECT_TRUE(is_null(*row->get(added)));
-  added.missing = int64_t{42};
+  added.older_rows.edit().missing = int64_t{42};
   EXPECT_TRUE(same(*row->get(added), int64_t{42}));
 
   // A row of the new schema skips the slots of both.
@@ -222,7 +222,7 @@ TEST(RowCodecTest, AChangedTypeReadsOldRowsConverted) {
   TableDefinition before;
   before.columns = {column("a", 1, TypeTag::kInt), column("b", 2, TypeTag::kText)};
   TableDefinition after = before;
-  after.columns[0].former = {{1, {TypeTag::kInt}}};
+  after.columns[0].older_rows.edit().former = {{1, {TypeTag::kInt}}};
   after.columns[0].own_slot = 3;
   after.columns[0].type = {TypeTag::kText};
   const std::string old_row = encode_row(before, {Value(int64_t{42}), Value(std::string("x"))});

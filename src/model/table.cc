@@ -79,7 +79,7 @@ Json to_json(const ColumnDefault& value, const DataType& type) {
   Json json = {{"kind", kDefaultKinds[static_cast<size_t>(value.kind)]}};
   if (value.kind == ColumnDefault::Kind::kFunction) json["function"] = value.function;
   if (value.kind == ColumnDefault::Kind::kLiteral) {
-    json["literal"] = literal_to_json(value.literal, type);
+    json["literal"] = literal_to_json(*value.literal, type);
   }
   return json;
 }
@@ -108,10 +108,12 @@ Json to_json(const ColumnDefinition& column) {
       {"comment", column.comment},
   };
   if (column.own_slot != 0) json["slot"] = column.own_slot;
-  for (const FormerSlot& former : column.former) {
+  for (const FormerSlot& former : column.older_rows->former) {
     json["former"].push_back({{"slot", former.slot}, {"type", to_json(former.type)}});
   }
-  if (!is_null(column.missing)) json["missing"] = literal_to_json(column.missing, column.type);
+  if (const Value& missing = column.older_rows->missing; !is_null(missing)) {
+    json["missing"] = literal_to_json(missing, column.type);
+  }
   return json;
 }
 
@@ -126,10 +128,14 @@ ColumnDefinition column_from(const Json& json) {
   column.default_value = default_from(json.at("default"), column.type);
   json.at("comment").get_to(column.comment);
   column.own_slot = json.value("slot", 0U);
-  for (const Json& former : json.value("former", Json::array())) {
-    column.former.push_back({former.at("slot").get<uint32_t>(), type_from(former.at("type"))});
+  if (auto former = json.find("former"); former != json.end()) {
+    for (const Json& slot : *former) {
+      column.older_rows.edit().former.push_back({slot.at("slot").get<uint32_t>(), type_from(slot.at("type"))});
+    }
   }
-  if (auto missing = json.find("missing"); missing != json.end()) column.missing = literal_from(*missing, column.type);
+  if (auto missing = json.find("missing"); missing != json.end()) {
+    column.older_rows.edit().missing = literal_from(*missing, column.type);
+  }
   return column;
 }
 
@@ -174,6 +180,8 @@ Json to_json(const TableOptions& options) {
                             {"interval_seconds", options.flush_policy->interval_seconds}};
   }
   if (options.deleted_retention_hours) json["deleted_retention_hours"] = *options.deleted_retention_hours;
+  if (options.max_rows_per_user > 0) json["max_rows_per_user"] = options.max_rows_per_user;
+  if (options.max_stream_size_bytes > 0) json["max_stream_size_bytes"] = options.max_stream_size_bytes;
   return json;
 }
 
@@ -193,6 +201,8 @@ TableOptions options_from(const Json& json) {
   if (auto hours = json.find("deleted_retention_hours"); hours != json.end()) {
     options.deleted_retention_hours = hours->get<uint64_t>();
   }
+  options.max_rows_per_user = json.value("max_rows_per_user", uint64_t{0});
+  options.max_stream_size_bytes = json.value("max_stream_size_bytes", uint64_t{0});
   return options;
 }
 
@@ -238,6 +248,12 @@ ViewDefinition view_from(const Json& json) {
   return view;
 }
 
+std::vector<SchemaVersion> history_from(const Json& json) {
+  std::vector<SchemaVersion> history;
+  for (const Json& version : json.at("history")) history.push_back(version_from(version));
+  return history;
+}
+
 TableDefinition table_from(const Json& json) {
   TableDefinition table;
   table.id = TableId(json.at("id").get<uint32_t>());
@@ -246,7 +262,13 @@ TableDefinition table_from(const Json& json) {
   table.type = enum_from<TableType>(json.at("type"), kTableTypes);
   table.columns = columns_from(json.at("columns"));
   json.at("schema_version").get_to(table.schema_version);
-  for (const Json& version : json.at("history")) table.history.push_back(version_from(version));
+  for (const Json& version : json.at("history")) {
+    for (const Json& column : version.at("columns")) {
+      const auto ordinal = column.at("ordinal").get<uint32_t>();
+      table.past_max_ordinal = std::max(table.past_max_ordinal, ordinal);
+      table.past_max_slot = std::max(table.past_max_slot, column.value("slot", ordinal));
+    }
+  }
   table.checks = checks_from(json.value("checks", Json::array()));
   table.options = options_from(json.at("options"));
   if (table.is_view()) {
@@ -302,26 +324,18 @@ std::vector<const ColumnDefinition*> TableDefinition::primary_key() const {
 }
 
 uint32_t TableDefinition::max_ordinal() const {
-  uint32_t highest = columns.empty() ? 0 : columns.back().ordinal;
-  for (const SchemaVersion& version : history) {
-    if (!version.columns.empty()) highest = std::max(highest, version.columns.back().ordinal);
-  }
-  return highest;
+  return std::max(past_max_ordinal, columns.empty() ? 0 : columns.back().ordinal);
 }
 
 uint32_t TableDefinition::max_slot() const {
-  uint32_t highest = 0;
-  const auto look_at = [&](const std::vector<ColumnDefinition>& some) {
-    for (const ColumnDefinition& column : some) highest = std::max(highest, column.slot());
-  };
-  look_at(columns);
-  for (const SchemaVersion& version : history) look_at(version.columns);
+  uint32_t highest = past_max_slot;
+  for (const ColumnDefinition& column : columns) highest = std::max(highest, column.slot());
   return highest;
 }
 
-std::string encode(const TableDefinition& table) {
-  Json history = Json::array();
-  for (const SchemaVersion& version : table.history) history.push_back(to_json(version));
+std::string encode(const TableDefinition& table, const std::vector<SchemaVersion>& history) {
+  Json versions = Json::array();
+  for (const SchemaVersion& version : history) versions.push_back(to_json(version));
   Json json = {
       {"id", table.id.value},
       {"namespace", table.namespace_id},
@@ -329,7 +343,7 @@ std::string encode(const TableDefinition& table) {
       {"type", lower_name(table.type)},
       {"columns", to_json(table.columns)},
       {"schema_version", table.schema_version},
-      {"history", std::move(history)},
+      {"history", std::move(versions)},
       {"checks", to_json(table.checks)},
       {"options", to_json(table.options)},
       {"comment", table.comment},
@@ -337,11 +351,13 @@ std::string encode(const TableDefinition& table) {
       {"created_at_us", table.created_at_us},
       {"updated_at_us", table.updated_at_us},
   };
-  if (table.view) json["view"] = to_json(*table.view);
+  if (table.is_view()) json["view"] = to_json(*table.view);
   return dump(json);
 }
 
 Result<TableDefinition> decode_table(std::string_view json) { return decode(json, "table", table_from); }
+
+Result<std::vector<SchemaVersion>> decode_history(std::string_view json) { return decode(json, "table", history_from); }
 
 std::string encode(const NamespaceDefinition& definition) {
   return dump({{"name", definition.name},

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/boxed.h"
 #include "base/ids.h"
 #include "model/value.h"
 
@@ -28,7 +29,7 @@ std::string_view pascal_name(AccessLevel level);  // "Public"
 struct ColumnDefault {
   enum class Kind : uint8_t { kNone, kLiteral, kFunction };
   Kind kind = Kind::kNone;
-  Value literal;         // kLiteral: already of the column's type; NULL for DEFAULT NULL
+  Boxed<Value> literal;  // kLiteral: already of the column's type; NULL for DEFAULT NULL
   std::string function;  // kFunction: "NOW", "SNOWFLAKE_ID", "UUID_V7", "ULID" or "CURRENT_USER"
 
   bool operator==(const ColumnDefault&) const = default;
@@ -40,6 +41,14 @@ struct FormerSlot {
   DataType type;
 
   bool operator==(const FormerSlot&) const = default;
+};
+
+// How a column reads in rows that were written before ALTER TABLE gave it its present form.
+struct OlderRows {
+  std::vector<FormerSlot> former;  // newest first: what rows written before a change of its type hold
+  Value missing;                   // what rows written before it was added read as
+
+  bool operator==(const OlderRows&) const = default;
 };
 
 struct ColumnDefinition {
@@ -54,8 +63,7 @@ struct ColumnDefinition {
   // Where its values lie in stored rows, and its field id in segments; 0: the ordinal. Slots are given in ascending
   // order and never again, so that a row tells by its slots which schema wrote it.
   uint32_t own_slot = 0;
-  std::vector<FormerSlot> former;  // newest first: what rows written before a change of its type hold
-  Value missing;                   // what rows written before it was added read as
+  Boxed<OlderRows> older_rows;
 
   bool is_primary_key() const { return primary_key_position > 0; }
   uint32_t slot() const { return own_slot == 0 ? ordinal : own_slot; }
@@ -77,7 +85,9 @@ struct TableOptions {
   std::optional<FlushPolicy> flush_policy;
   std::optional<uint64_t> deleted_retention_hours;
   AccessLevel access_level = AccessLevel::kPrivate;  // SHARED
-  uint64_t ttl_seconds = 0;                          // STREAM, at least 1
+  uint64_t max_rows_per_user = 0;                    // USER; 0: no bound
+  uint64_t ttl_seconds = 0;                          // STREAM; 0: rows do not go by their age
+  uint64_t max_stream_size_bytes = 0;                // STREAM; 0: rows do not go by their size
   std::string compression = "zstd";
   // Further options of 90-settled that are kept and shown (names in lower case).
   std::map<std::string, std::string> extra;
@@ -125,10 +135,11 @@ struct TableDefinition {
   TableType type = TableType::kShared;
   std::vector<ColumnDefinition> columns;  // in ordinal order, system columns included
   uint32_t schema_version = 1;
-  std::vector<SchemaVersion> history;  // oldest first, the current one last
+  uint32_t past_max_ordinal = 0;  // of the columns of earlier versions, which are never given again
+  uint32_t past_max_slot = 0;
   std::vector<CheckConstraint> checks;
   TableOptions options;
-  std::optional<ViewDefinition> view;  // kView only
+  Boxed<ViewDefinition> view;  // kView only
   std::string comment;
   std::string created_by;
   int64_t created_at_us = 0;
@@ -155,9 +166,11 @@ inline constexpr std::string_view kDeletedColumn = "_deleted";
 inline constexpr std::string_view kUpdatedColumn = "_updated";
 inline constexpr std::string_view kHiddenKeyColumn = "_key";
 
-// JSON text as stored in the catalog; decode() of encode() gives an equal definition.
-std::string encode(const TableDefinition& table);
+// JSON text as stored in the catalog: the definition, and the versions of the schema up to this one, oldest first,
+// which are not kept in memory. decode() of encode() gives what was encoded. Errors: kCorruption.
+std::string encode(const TableDefinition& table, const std::vector<SchemaVersion>& history);
 Result<TableDefinition> decode_table(std::string_view json);
+Result<std::vector<SchemaVersion>> decode_history(std::string_view json);
 
 // A namespace: its name in lower case and the JSON object of its options.
 struct NamespaceDefinition {

@@ -47,9 +47,10 @@ class AddColumn : public Alteration {
                   "DEFAULT, fill it with UPDATE, then use ALTER COLUMN … SET DEFAULT");
     } else {
       RowValues values(services, context, services.clock.now_us());
-      KALAM_TRY(column.missing, values.default_of(column));
+      KALAM_TRY(model::Value missing, values.default_of(column));
+      column.older_rows = model::OlderRows{.former = {}, .missing = std::move(missing)};
     }
-    if (!column.nullable && !outcome.check && model::is_null(column.missing)) {
+    if (!column.nullable && !outcome.check && model::is_null(column.older_rows->missing)) {
       outcome.check = no_rows("Cannot add NOT NULL column " + named(column.name) + " without a DEFAULT");
     }
     table.columns.push_back(std::move(column));
@@ -67,7 +68,7 @@ class AddColumn : public Alteration {
                   "A CHECK in ADD COLUMN is on the new column only; add others with ADD CONSTRAINT");
     }
     model::Row row(table.columns.size());
-    row.back() = column.missing;
+    row.back() = column.older_rows->missing;
     KALAM_TRY(const bool meets, meets_check(services, table, check, model::encode_row(table, row)));
     if (!meets) {
       return fail(ErrorCode::kConstraintViolation, "The DEFAULT of column " + named(column.name) +

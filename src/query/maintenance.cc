@@ -67,7 +67,7 @@ Result<std::string> start_cleanup(const Services& services, const model::TableDe
   const nlohmann::json parameters{{"table_id", dropped.qualified_name()},
                                   {"table_type", pascal_name(dropped.type)},
                                   {"operation", "drop_table"},
-                                  {"definition", encode(dropped)}};
+                                  {"definition", encode(dropped, {})}};
   const std::string key = "drop-" + id_key(dropped) + "-" + std::to_string(dropped.id.value);
   KALAM_TRY(const jobs::Job job, services.jobs.create(jobs::JobType::kCleanup, parameters.dump(), key));
   return job.id;

@@ -55,7 +55,7 @@ Result<model::Value> RowValues::default_of(const model::ColumnDefinition& column
     case model::ColumnDefault::Kind::kNone:
       return model::Value();
     case model::ColumnDefault::Kind::kLiteral:
-      return column.default_value.literal;
+      return *column.default_value.literal;
     case model::ColumnDefault::Kind::kFunction:
       return function(column.default_value.function, column);
   }

@@ -20,15 +20,24 @@ struct SystemInput {
   // Loaded by tables().
   mutable std::optional<Result<std::vector<model::TablePtr>>> loaded = {};
   mutable UsableTables usable{services.catalog, caller.role};
+  mutable Result<> history_read = {};
 
   // All tables and views, usable or not; none when they cannot be read, which check() then tells.
   std::span<const model::TablePtr> tables() const {
     if (!loaded) loaded = services.catalog.tables();
     return *loaded ? std::span<const model::TablePtr>(**loaded) : std::span<const model::TablePtr>();
   }
+  // The versions of a table's schema; none when they cannot be read, which check() then tells, or when the table has
+  // been dropped meanwhile.
+  std::vector<model::SchemaVersion> history(const model::TableDefinition& table) const {
+    auto history = services.catalog.history(table);
+    if (history) return *std::move(history);
+    if (history.error().code != ErrorCode::kTableNotFound) history_read = fail(history.error());
+    return {};
+  }
   Result<> check() const {
     if (loaded && !*loaded) return fail(loaded->error());
-    return {};
+    return history_read;
   }
   bool may_use(const model::TableDefinition& table) const { return usable.contains(table); }
 };

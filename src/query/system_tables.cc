@@ -78,7 +78,7 @@ model::Value default_text(const model::ColumnDefinition& column) {
     case model::ColumnDefault::Kind::kLiteral:
       break;
   }
-  const model::Value& literal = column.default_value.literal;
+  const model::Value& literal = *column.default_value.literal;
   if (model::is_null(literal)) return "NULL";
   if (const bool* flag = std::get_if<bool>(&literal)) return *flag ? "TRUE" : "FALSE";
   const std::string text = model::to_text(model::view(literal), column.type);

@@ -51,17 +51,18 @@ class ModifyColumn : public Alteration {
     const model::Conversion conversion = model::conversion(from, type_);
     if (conversion == model::Conversion::kNone) return refuse(what + "there is no conversion between them");
     KALAM_CHECK(check_unconstrained(table, column));
-    const auto convert_in_definition = [&](model::Value& value, const char* role) -> Result<> {
-      auto converted = model::convert(model::view(value), from, type_);
-      if (!converted) return refuse(what + "its " + role + ": " + converted.error().message);
-      value = *std::move(converted);
-      return {};
+    const auto converted = [&](const model::Value& value, const char* role) -> Result<model::Value> {
+      auto result = model::convert(model::view(value), from, type_);
+      if (!result) return refuse(what + "its " + role + ": " + result.error().message);
+      return result;
     };
-    KALAM_CHECK(convert_in_definition(column.default_value.literal, "DEFAULT does not convert"));
-    KALAM_CHECK(convert_in_definition(column.missing, "value in older rows does not convert"));
+    KALAM_TRY(column.default_value.literal, converted(*column.default_value.literal, "DEFAULT does not convert"));
+    KALAM_TRY(model::Value missing, converted(column.older_rows->missing, "value in older rows does not convert"));
     KALAM_TRY(const uint32_t slot, new_slot(table));
     const ColumnDefinition before = column;
-    column.former.insert(column.former.begin(), {column.slot(), from});
+    model::OlderRows& older = column.older_rows.edit();
+    older.missing = std::move(missing);
+    older.former.insert(older.former.begin(), {column.slot(), from});
     column.own_slot = slot;
     column.type = type_;
     if (conversion == model::Conversion::kAlways) return nullptr;

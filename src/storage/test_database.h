@@ -86,7 +86,8 @@ class DatabaseTest : public testing::Test {
 
   void create(const model::TablePtr& table) {
     CommitRequest request;
-    request.records.push_back({hot::RecordSpace::kTable, table->qualified_name(), model::encode(*table), std::nullopt});
+    request.records.push_back(
+        {hot::RecordSpace::kTable, table->qualified_name(), model::encode(*table, {}), std::nullopt});
     request.table_changes.push_back({table->id, table->schema_version});
     const auto done = database_->committer().commit(std::move(request));
     ASSERT_TRUE(done) << done.error().message;

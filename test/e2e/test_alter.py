@@ -1,8 +1,10 @@
 """ALTER TABLE while others read, write, flush and subscribe; TRUNCATE and RENAME as subscribers see them; messages."""
 
+import json
 import threading
 
 import pytest
+from kalam_testlib import Server
 from kalam_testlib.ws_client import change_row
 
 
@@ -105,6 +107,61 @@ def test_truncate_is_seen_as_deletes(ws, root, shared):
     resumed = ws.subscribe("r", f"SELECT * FROM {shared}", {"from": max(int(row["_seq"]) for row in rows)})
     assert resumed.wait_ready() == []
     resumed.wait_changes(6)
+
+
+def test_history_and_ordinals_outlive_restarts_and_renames():
+    with Server() as server:
+        root = server.root()
+        root.run("CREATE NAMESPACE h; CREATE SHARED TABLE h.t (id INT PRIMARY KEY, v TEXT, n INT)")
+        root.run("INSERT INTO h.t VALUES (1, 'one', 1)")
+        root.run("CREATE VIEW h.seen AS SELECT id, n FROM h.t")
+        root.run("ALTER TABLE h.t ADD COLUMN gone TEXT DEFAULT 'before'")
+        root.run("INSERT INTO h.t (id, v, n, gone) VALUES (2, 'two', 2, 'mine')")
+        root.run("ALTER TABLE h.t MODIFY COLUMN n BIGINT")  # the highest slot, and then a column's that is gone
+        root.run("ALTER TABLE h.t ADD COLUMN last TEXT DEFAULT 'last'")
+        root.run("ALTER TABLE h.t DROP COLUMN gone; ALTER TABLE h.t DROP COLUMN last")
+        server.restart()
+        root.run("ALTER TABLE h.t ADD COLUMN fresh TEXT")
+        assert root.rows("SELECT id, n, fresh FROM h.t ORDER BY id") == [[1, "1", None], [2, "2", None]]
+        root.run("ALTER TABLE h.t ALTER COLUMN v SET DEFAULT 'none'")
+        root.run("RENAME TABLE h.t TO renamed", namespace="h")
+        server.restart()
+        root.run("ALTER TABLE h.renamed DROP COLUMN fresh; ALTER TABLE h.renamed ADD COLUMN again TEXT")
+        assert root.rows("SELECT id, v, again FROM h.renamed ORDER BY id") == [[1, "one", None], [2, "two", None]]
+        changes = [
+            "CREATE TABLE",
+            "ADD COLUMN gone TEXT",
+            "MODIFY COLUMN n BIGINT",
+            "ADD COLUMN last TEXT",
+            "DROP COLUMN gone",
+            "DROP COLUMN last",
+            "ADD COLUMN fresh TEXT",
+            "ALTER COLUMN v SET DEFAULT 'none'",
+            "RENAME TO renamed",
+            "DROP COLUMN fresh",
+            "ADD COLUMN again TEXT",
+        ]
+        history = root.dicts("DESCRIBE TABLE h.renamed HISTORY")
+        assert [row["changes"] for row in history] == changes
+        assert [row["version"] for row in history] == list(range(1, len(changes) + 1))
+        schemas = root.dicts(
+            "SELECT schema_version, columns, is_latest FROM system.schemas WHERE table_id = 'h:renamed' ORDER BY 1"
+        )
+        assert [row["schema_version"] for row in schemas] == list(range(1, len(changes) + 1))
+        assert [row["is_latest"] for row in schemas] == [False] * (len(changes) - 1) + [True]
+        columns = [
+            {column["column_name"]: column["ordinal_position"] for column in json.loads(row["columns"])}
+            for row in schemas
+        ]
+        assert columns[1]["gone"] == 6 and columns[3]["last"] == 7
+        assert columns[6]["fresh"] == 8 and columns[-1]["again"] == 9
+        # A view has a history likewise.
+        root.run("CREATE OR REPLACE VIEW h.seen AS SELECT id, v FROM h.renamed")
+        assert [row["changes"] for row in root.dicts("DESCRIBE h.seen HISTORY")] == [
+            "CREATE VIEW",
+            "COLUMNS CHANGED BENEATH",
+            "CREATE OR REPLACE VIEW",
+        ]
 
 
 def segment_sizes(server, ns):

@@ -32,9 +32,9 @@ StatementResult describe(const model::TableDefinition& table) {
   return result;
 }
 
-StatementResult describe_history(const model::TableDefinition& table) {
+StatementResult describe_history(const std::vector<model::SchemaVersion>& history) {
   std::vector<model::Row> rows;
-  for (const auto& version : table.history) {
+  for (const auto& version : history) {
     rows.push_back({int64_t{version.version}, version.created_at_us, version.changes,
                     static_cast<int64_t>(version.columns.size())});
   }
@@ -69,7 +69,10 @@ class DescribeTable : public Command {
         KALAM_CHECK(check_access(*table, context.caller, Access::kRead));
       }
     }
-    return history_ ? describe_history(*table) : describe(*table);
+    if (!history_) return describe(*table);
+    if (table->type == model::TableType::kSystem) return describe_history({});  // the same in every version
+    KALAM_TRY(const auto history, services.catalog.history(*table));
+    return describe_history(history);
   }
 
  private:

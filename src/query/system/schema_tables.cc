@@ -75,7 +75,7 @@ std::vector<Row> schema_rows(const SystemInput& input) {
   std::vector<Row> rows;
   for (const auto& table : input.tables()) {
     if (!input.may_use(*table)) continue;
-    for (const auto& version : table->history) {
+    for (const auto& version : input.history(*table)) {
       nlohmann::json columns = nlohmann::json::array();
       for (const auto& column : version.columns) {
         if (column.name == model::kHiddenKeyColumn) continue;
