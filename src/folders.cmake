@@ -4,7 +4,8 @@ kalamdb_folder(base LINK spdlog::spdlog ${ROARING_LIBRARY})
 kalamdb_folder(platform LINK kalamdb_base OpenSSL::Crypto)
 kalamdb_folder(model LINK kalamdb_base PkgConfig::SIMDJSON)
 kalamdb_folder(hot LINK kalamdb_platform kalamdb_model ${ROCKSDB_LIBRARY})
-kalamdb_folder(cold LINK kalamdb_platform kalamdb_model ${XXHASH_LIBRARY} PkgConfig::SIMDJSON)
+kalamdb_folder(cold LINK kalamdb_platform kalamdb_model ${XXHASH_LIBRARY} PkgConfig::SIMDJSON OpenSSL::Crypto
+               CURL::libcurl pugixml::pugixml)
 kalamdb_folder(duck LINK kalamdb_platform kalamdb_model duckdb PCH <duckdb.hpp>)
 kalamdb_folder(protocol LINK kalamdb_model PkgConfig::SIMDJSON ZLIB::ZLIB)
 kalamdb_folder(net LINK kalamdb_platform OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB

@@ -1,5 +1,5 @@
-// DuckDB by itself as the reference for the differential tests: reads SQL statements from stdin, one a line, and answers
-// each with one line of JSON on stdout:
+// DuckDB by itself as the reference for the differential tests: reads SQL statements from stdin, one a line, and
+// answers each with one line of JSON on stdout:
 //
 //   {"types":["INTEGER",…],"rows":[["1",null],…]}      each cell as DuckDB writes it, BLOBs in hexadecimal
 //   {"error":"…"}
