@@ -30,7 +30,7 @@ class SetOptions : public Alteration {
     return auth::check_alter_table(table, actor);
   }
 
-  Result<Outcome> apply(const Services&, const StatementContext&, TableDefinition& table) const override {
+  Result<Outcome> apply(const Services& services, const StatementContext&, TableDefinition& table) const override {
     CreateTableAst ast;
     ast.options = table.options;
     for (const auto& [name, value] : values_) {
@@ -39,10 +39,13 @@ class SetOptions : public Alteration {
       }
       KALAM_CHECK(apply_table_option(ast, name, value));
     }
-    if (ast.has_access_level && table.type != model::TableType::kShared) {
+    if (ast.given.contains("access_level") && table.type != model::TableType::kShared) {
       return fail(ErrorCode::kInvalidOperation, "ACCESS LEVEL can only be set on SHARED tables");
     }
     KALAM_CHECK(check_table_options(ast, table.type));
+    if (table.type == model::TableType::kStream) {
+      KALAM_CHECK(settle_eviction(ast, /*is_new=*/false, services.limits.default_stream_ttl_seconds));
+    }
     const bool changed = table.options != ast.options;
     table.options = std::move(ast.options);
     return Outcome{.changed = changed, .description = description_};

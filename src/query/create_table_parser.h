@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 
 #include "model/table.h"
 #include "query/token_reader.h"
@@ -20,8 +21,8 @@ struct CreateTableAst {
   std::vector<model::ColumnDefinition> columns;  // with ordinals and key positions
   std::vector<model::CheckConstraint> checks;    // not yet bound
   model::TableOptions options;
-  bool has_access_level = false;
-  bool has_compression = false;
+  std::set<std::string, std::less<>> given;  // names of the options that were given
+  std::string eviction_strategy;             // "time", "size" or "hybrid", if given
   std::string comment;
 };
 
@@ -42,5 +43,9 @@ Result<OptionValues> read_option_values(TokenReader& reader);
 Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::string_view value);
 // Whether the options are ones of that type of table. Errors: kInvalidOperation, kNotFound for a storage.
 Result<> check_table_options(const CreateTableAst& ast, model::TableType type);
+// What rows of a STREAM table go by, from EVICTION_STRATEGY and the options beside it: their age, the table's size, or
+// both. Without EVICTION_STRATEGY an existing table keeps its own, as far as its bounds allow, and a new one goes by
+// the bounds that it has. Errors: kInvalidOperation for bounds that do not fit the strategy.
+Result<> settle_eviction(CreateTableAst& ast, bool is_new, uint64_t default_ttl_seconds);
 
 }  // namespace kalamdb::query

@@ -48,6 +48,18 @@ Result<std::string> run_cleanup(const Services& services, const jobs::Job& job) 
       .dump();
 }
 
+// Rows that go in one commit, which others wait for.
+constexpr uint64_t kEvictionBatchRows = 10'000;
+
+Result<> evict(const Services& services, const model::TablePtr& table) {
+  KALAM_TRY(const Seq up_to, services.storage.evictable_up_to(table));
+  uint64_t evicted = up_to > 0 ? kEvictionBatchRows : 0;
+  while (evicted == kEvictionBatchRows) {
+    KALAM_TRY(evicted, services.storage.evict(table, up_to, kEvictionBatchRows));
+  }
+  return {};
+}
+
 }  // namespace
 
 bool is_flush_live(const Services& services, const model::TableDefinition& table) {
@@ -78,27 +90,37 @@ void register_executors(const Services& services, jobs::JobManager& jobs) {
   jobs.set_executor(jobs::JobType::kCleanup, [&services](const jobs::Job& job) { return run_cleanup(services, job); });
 }
 
-void FlushSchedule::tick() {
+void MaintenanceSchedule::tick() {
   const auto tables = services_.catalog.tables();
-  if (!tables) return log::error("flushes cannot be scheduled: {}", tables.error().message);
+  if (!tables) return log::error("the schedule cannot read the tables: {}", tables.error().message);
   for (const auto& table : *tables) {
-    if (!table->options.flush_policy || table->type == model::TableType::kStream) continue;
-    const uint64_t pending = services_.storage.pending_rows(table->id);
-    if (pending == 0) {
-      pending_since_us_.erase(table->id);
-      continue;
+    if (table->type == model::TableType::kStream) {
+      // With kConflict the table is another one by now, which the next tick finds.
+      if (auto evicted = evict(services_, table); !evicted && evicted.error().code != ErrorCode::kConflict) {
+        log::error("rows of {} cannot be evicted: {}", table->qualified_name(), evicted.error().message);
+      }
+    } else if (table->options.flush_policy) {
+      flush_if_due(*table);
     }
-    const int64_t now_us = services_.clock.now_us();
-    const int64_t since_us = pending_since_us_.try_emplace(table->id, now_us).first->second;
-    const auto& policy = *table->options.flush_policy;
-    const bool rows_due = policy.rows > 0 && pending >= policy.rows;
-    const bool interval_due =
-        policy.interval_seconds > 0 && now_us - since_us >= static_cast<int64_t>(policy.interval_seconds) * 1'000'000;
-    if (!rows_due && !interval_due) continue;
-    pending_since_us_.erase(table->id);
-    if (auto job = start_flush(services_, *table); !job && job.error().code != ErrorCode::kIdempotentConflict) {
-      log::error("flush of {} cannot start: {}", table->qualified_name(), job.error().message);
-    }
+  }
+}
+
+void MaintenanceSchedule::flush_if_due(const model::TableDefinition& table) {
+  const uint64_t pending = services_.storage.pending_rows(table.id);
+  if (pending == 0) {
+    pending_since_us_.erase(table.id);
+    return;
+  }
+  const int64_t now_us = services_.clock.now_us();
+  const int64_t since_us = pending_since_us_.try_emplace(table.id, now_us).first->second;
+  const auto& policy = *table.options.flush_policy;
+  const bool rows_due = policy.rows > 0 && pending >= policy.rows;
+  const bool interval_due =
+      policy.interval_seconds > 0 && now_us - since_us >= static_cast<int64_t>(policy.interval_seconds) * 1'000'000;
+  if (!rows_due && !interval_due) return;
+  pending_since_us_.erase(table.id);
+  if (auto job = start_flush(services_, table); !job && job.error().code != ErrorCode::kIdempotentConflict) {
+    log::error("flush of {} cannot start: {}", table.qualified_name(), job.error().message);
   }
 }
 

@@ -16,15 +16,18 @@ Result<std::string> start_cleanup(const Services& services, const model::TableDe
 // Tells the job manager who does flush and cleanup jobs. Before JobManager::start(); `services` must outlive it.
 void register_executors(const Services& services, jobs::JobManager& jobs);
 
-// Starts the flushes that tables' policies ask for. Not thread-safe: one thread ticks it.
-class FlushSchedule {
+// Starts the flushes that tables' policies ask for, and removes the rows of STREAM tables that are to go. Not
+// thread-safe: one thread ticks it.
+class MaintenanceSchedule {
  public:
   // `services` must outlive it.
-  explicit FlushSchedule(const Services& services) : services_(services) {}
+  explicit MaintenanceSchedule(const Services& services) : services_(services) {}
   // Looks at every table once. Call it from time to time; intervals are kept to that precision.
   void tick();
 
  private:
+  void flush_if_due(const model::TableDefinition& table);
+
   const Services& services_;
   std::unordered_map<TableId, int64_t> pending_since_us_;  // since when a table was seen to have pending rows
 };

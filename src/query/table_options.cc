@@ -80,12 +80,30 @@ Result<> set_ttl(CreateTableAst& ast, std::string_view value) {
   return {};
 }
 
+Result<> set_max_rows(CreateTableAst& ast, std::string_view value) {
+  KALAM_TRY(ast.options.max_rows_per_user, number("MAX_ROWS_PER_USER", value));
+  return {};
+}
+
+Result<> set_max_size(CreateTableAst& ast, std::string_view value) {
+  KALAM_TRY(ast.options.max_stream_size_bytes, number("MAX_STREAM_SIZE_BYTES", value));
+  return {};
+}
+
+Result<> set_eviction_strategy(CreateTableAst& ast, std::string_view value) {
+  ast.eviction_strategy = lower(value);
+  for (const std::string_view strategy : {"time", "size", "hybrid"}) {
+    if (ast.eviction_strategy == strategy) return {};
+  }
+  return fail(ErrorCode::kInvalidOperation,
+              "Invalid eviction strategy '" + std::string(value) + "'. Use time, size or hybrid");
+}
+
 Result<> set_access_level(CreateTableAst& ast, std::string_view value) {
   for (const AccessLevel level :
        {AccessLevel::kPublic, AccessLevel::kPrivate, AccessLevel::kRestricted, AccessLevel::kDba}) {
     if (!equal_ignoring_case(value, lower_name(level))) continue;
     ast.options.access_level = level;
-    ast.has_access_level = true;
     return {};
   }
   return fail(ErrorCode::kInvalidOperation,
@@ -96,7 +114,6 @@ Result<> set_compression(CreateTableAst& ast, std::string_view value) {
   for (const std::string_view codec : {"zstd", "snappy", "gzip", "lz4", "none"}) {
     if (!equal_ignoring_case(value, codec)) continue;
     ast.options.compression = codec;
-    ast.has_compression = true;
     return {};
   }
   return fail(ErrorCode::kInvalidOperation,
@@ -106,20 +123,24 @@ Result<> set_compression(CreateTableAst& ast, std::string_view value) {
 struct Option {
   std::string_view name;
   Result<> (*apply)(CreateTableAst&, std::string_view);
+  std::optional<TableType> only_for = {};
 };
-constexpr std::array<Option, 8> kOptions{{{"compression", set_compression},
-                                          {"type", set_type},
-                                          {"storage_id", set_storage_id},
-                                          {"use_user_storage", set_use_user_storage},
-                                          {"flush_policy", set_flush_policy},
-                                          {"deleted_retention_hours", set_retention},
-                                          {"ttl_seconds", set_ttl},
-                                          {"access_level", set_access_level}}};
+constexpr std::array kOptions{Option{"compression", set_compression},
+                              Option{"type", set_type},
+                              Option{"storage_id", set_storage_id},
+                              Option{"use_user_storage", set_use_user_storage},
+                              Option{"flush_policy", set_flush_policy},
+                              Option{"deleted_retention_hours", set_retention},
+                              Option{"access_level", set_access_level, TableType::kShared},
+                              Option{"max_rows_per_user", set_max_rows, TableType::kUser},
+                              Option{"ttl_seconds", set_ttl, TableType::kStream},
+                              Option{"max_stream_size_bytes", set_max_size, TableType::kStream},
+                              Option{"eviction_strategy", set_eviction_strategy, TableType::kStream}};
 
 // Options that say what holds anyway: they are kept and shown, in TableOptions::extra.
 struct KeptOption {
   std::string_view name;
-  TableType type;
+  TableType only_for;
   std::string_view value;    // the only one that can be given; empty: true or false
   std::string_view why_not;  // another
 };
@@ -127,13 +148,11 @@ constexpr std::array kKeptOptions{
     KeptOption{"partition_by_user", TableType::kUser, "true", "a USER table always keeps each user's rows apart"},
     KeptOption{"enable_rls", TableType::kUser, "true", "the rows of a USER table are always their user's alone"},
     KeptOption{"enable_replication", TableType::kShared, "", ""},  // has a meaning in a cluster only
-    KeptOption{"eviction_strategy", TableType::kStream, "time", "rows of a STREAM table go when their time is over"},
 };
 
 // Known to clients, and refused until they do what they say.
-constexpr std::array<std::string_view, 6> kLaterOptions{"max_rows_per_user", "enable_cache",
-                                                        "cache_ttl_seconds", "max_stream_size_bytes",
-                                                        "enable_compaction", "watermark_delay_seconds"};
+constexpr std::array<std::string_view, 4> kLaterOptions{"enable_cache", "cache_ttl_seconds", "enable_compaction",
+                                                        "watermark_delay_seconds"};
 
 std::string upper_case(std::string_view name) {
   std::string upper(name);
@@ -198,6 +217,7 @@ Result<model::FlushPolicy> parse_flush_policy(std::string_view text) {
 }
 
 Result<> apply_table_option(CreateTableAst& ast, std::string_view name, std::string_view value) {
+  ast.given.emplace(name);
   for (const Option& option : kOptions) {
     if (option.name == name) return option.apply(ast, value);
   }
@@ -232,26 +252,49 @@ Result<OptionValues> read_option_values(TokenReader& reader) {
 
 Result<> check_table_options(const CreateTableAst& ast, TableType type) {
   const auto& options = ast.options;
-  if (type != TableType::kStream && options.ttl_seconds > 0) {
-    return fail(ErrorCode::kInvalidOperation, "TTL_SECONDS is an option of STREAM tables only");
-  }
   if (type == TableType::kStream && options.flush_policy) {
     return fail(ErrorCode::kInvalidOperation, "FLUSH_POLICY does not apply to STREAM tables: they are never flushed");
   }
-  if (type == TableType::kStream && ast.has_compression) {
+  if (type == TableType::kStream && ast.given.contains("compression")) {
     return fail(ErrorCode::kInvalidOperation, "COMPRESSION does not apply to STREAM tables: they are never flushed");
   }
-  if (type != TableType::kShared && ast.has_access_level) {
-    return fail(ErrorCode::kInvalidOperation, "ACCESS_LEVEL is an option of SHARED tables only");
-  }
-  for (const KeptOption& option : kKeptOptions) {
-    if (option.type != type && options.extra.contains(std::string(option.name))) {
-      return fail(ErrorCode::kInvalidOperation, upper_case(option.name) + " is an option of " +
-                                                    std::string(upper_name(option.type)) + " tables only");
-    }
-  }
+  const auto check_type = [&](const auto& option) -> Result<> {
+    const std::optional<TableType> only_for = option.only_for;
+    if (!only_for || *only_for == type || !ast.given.contains(option.name)) return {};
+    return fail(ErrorCode::kInvalidOperation,
+                upper_case(option.name) + " is an option of " + std::string(upper_name(*only_for)) + " tables only");
+  };
+  for (const Option& option : kOptions) KALAM_CHECK(check_type(option));
+  for (const KeptOption& option : kKeptOptions) KALAM_CHECK(check_type(option));
   if (options.storage_id != "local") {
     return fail(ErrorCode::kNotFound, "Storage '" + options.storage_id + "' does not exist");
+  }
+  return {};
+}
+
+Result<> settle_eviction(CreateTableAst& ast, bool is_new, uint64_t default_ttl_seconds) {
+  auto& options = ast.options;
+  std::string strategy = ast.eviction_strategy;
+  if (strategy.empty()) {
+    const bool by_size = options.max_stream_size_bytes > 0;
+    const bool by_age = options.ttl_seconds > 0 || is_new;
+    strategy = !by_size ? "time" : by_age ? "hybrid" : "size";
+  }
+  if (strategy == "time") {
+    if (options.max_stream_size_bytes > 0 && ast.given.contains("max_stream_size_bytes")) {
+      return fail(ErrorCode::kInvalidOperation, "MAX_STREAM_SIZE_BYTES needs EVICTION_STRATEGY 'size' or 'hybrid'");
+    }
+    options.max_stream_size_bytes = 0;
+  } else if (options.max_stream_size_bytes == 0) {
+    return fail(ErrorCode::kInvalidOperation, "EVICTION_STRATEGY '" + strategy + "' needs MAX_STREAM_SIZE_BYTES");
+  }
+  if (strategy == "size") {
+    if (ast.given.contains("ttl_seconds")) {
+      return fail(ErrorCode::kInvalidOperation, "EVICTION_STRATEGY 'size' takes no TTL_SECONDS; use 'hybrid' for both");
+    }
+    options.ttl_seconds = 0;
+  } else if (options.ttl_seconds == 0) {
+    options.ttl_seconds = default_ttl_seconds;
   }
   return {};
 }

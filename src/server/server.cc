@@ -158,7 +158,7 @@ Result<> Server::Parts::start_jobs() {
   query::register_executors(queries->services(), *jobs);
   KALAM_CHECK(jobs->start());
   flush_schedule = std::jthread([this](const std::stop_token& stop) {
-    query::FlushSchedule schedule(queries->services());
+    query::MaintenanceSchedule schedule(queries->services());
     std::mutex mutex;
     std::condition_variable_any wake;
     const auto interval = std::chrono::seconds(config.flush_check_interval_s);

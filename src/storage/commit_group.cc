@@ -32,6 +32,7 @@ Result<std::shared_ptr<ChangeSet>> CommitGroup::add(CommitRequest request) {
   rows_before_.clear();
   records_before_.clear();
   pending_marks_.clear();
+  count_changes_.clear();
   auto done = std::make_shared<ChangeSet>();
   batch_->mark();
   if (auto filled = validate_and_fill(request, *done); !filled) {
@@ -88,6 +89,7 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
     KALAM_TRY(const bool written, add_row(request.rows[i], done));
     if (!written) done.ignored_rows.push_back(i);
   }
+  KALAM_CHECK(check_row_counts());
   for (RecordWrite& write : request.records) KALAM_CHECK(add_record(write));
   if (request.segments_change != nullptr) {
     const SegmentsChange& change = *request.segments_change;
@@ -149,6 +151,7 @@ Result<bool> CommitGroup::insert_row(RowWrite& write, std::string full_key, cons
     return fail(current.by_this_request ? repeated_key(*write.table, write.key)
                                         : key_taken(*write.table, write.key, "hot storage"));
   }
+  KALAM_CHECK(count_row(write, 1));
   const Seq seq = context_.seqs.next();
   batch_->put_row(write.table->id, write.user, write.key, seq, false, write.row, current.seq);
   remember(std::move(full_key), {.seq = seq, .present = true, .deleted = false, .request = request_});
@@ -171,6 +174,7 @@ Result<> CommitGroup::change_row(RowWrite& write, std::string full_key, Current&
     if (!current.live || current.by_this_group || current.seq != write.read_seq) return row_conflict();
     write.old_row = std::move(current.row);
   }
+  if (!is_update) KALAM_CHECK(count_row(write, -1));
   const Seq seq = context_.seqs.next();
   const bool erase = !is_update && is_stream(write);
   if (erase) {
@@ -258,6 +262,32 @@ Result<> CommitGroup::add_record(RecordWrite& write) {
   return {};
 }
 
+Result<> CommitGroup::count_row(const RowWrite& write, int change) {
+  if (write.table->options.max_rows_per_user == 0) return {};
+  auto known = std::ranges::find_if(count_changes_, [&](const CountChange& counted) {
+    return counted.table->id == write.table->id && counted.user == write.user;
+  });
+  if (known == count_changes_.end()) {
+    KALAM_TRY(int64_t* const count, context_.row_counts.of(write.table->id, write.user));
+    known = count_changes_.insert(known, {.table = write.table, .user = write.user, .count = count});
+  }
+  known->change += change;
+  *known->count += change;
+  return {};
+}
+
+Result<> CommitGroup::check_row_counts() const {
+  for (const CountChange& counted : count_changes_) {
+    const uint64_t most = counted.table->options.max_rows_per_user;
+    if (counted.change <= 0 || static_cast<uint64_t>(*counted.count) <= most) continue;
+    return fail(ErrorCode::kConstraintViolation, "User '" + counted.user.value + "' would have " +
+                                                     std::to_string(*counted.count) + " rows in table " +
+                                                     counted.table->qualified_name() + ", where MAX_ROWS_PER_USER is " +
+                                                     std::to_string(most) + "; delete some first");
+  }
+  return {};
+}
+
 void CommitGroup::remember(std::string full_key, const Written& written) {
   const auto [entry, added] = rows_.try_emplace(std::move(full_key), written);
   std::optional<Written> before;
@@ -267,6 +297,7 @@ void CommitGroup::remember(std::string full_key, const Written& written) {
 
 void CommitGroup::roll_back() {
   batch_->roll_back();
+  for (const CountChange& counted : count_changes_) *counted.count -= counted.change;
   // Backwards, so that of several writes of one key the state before the first remains.
   for (; !rows_before_.empty(); rows_before_.pop_back()) {
     auto& [key, before] = rows_before_.back();

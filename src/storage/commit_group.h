@@ -13,6 +13,7 @@
 #include "platform/clock.h"
 #include "platform/id_generator.h"
 #include "storage/commit.h"
+#include "storage/row_counts.h"
 #include "storage/segment_cache.h"
 
 namespace kalamdb::storage {
@@ -30,6 +31,7 @@ struct CommitContext {
   const platform::Clock& clock;
   platform::SnowflakeGenerator& seqs;
   const LiveTables& tables;
+  RowCounts& row_counts;  // as if all that was added were written
 };
 
 // True for commits that change what later ones are validated against beyond rows and records: they go alone.
@@ -88,6 +90,10 @@ class CommitGroup {
   Result<Current> read_current(const RowWrite& write, const std::string& full_key);
   Result<> mark_deleted(const RowWrite& write);
   Result<Marked*> find_marked(const std::string& scope, uint64_t segment_id, const std::string& record_key);
+  // A row has come (1) or gone (-1).
+  Result<> count_row(const RowWrite& write, int change);
+  // No user has more rows than the table allows because of what the request has inserted.
+  Result<> check_row_counts() const;
   void remember(std::string full_key, const Written& written);
   void roll_back();
 
@@ -104,6 +110,13 @@ class CommitGroup {
   std::vector<std::pair<std::string, std::optional<Written>>> rows_before_;
   std::vector<std::pair<std::string, std::optional<std::optional<std::string>>>> records_before_;
   std::vector<PendingMark> pending_marks_;
+  struct CountChange {
+    model::TablePtr table;
+    UserId user;
+    int64_t* count;
+    int64_t change = 0;
+  };
+  std::vector<CountChange> count_changes_;  // one for each scope
 };
 
 }  // namespace kalamdb::storage

@@ -31,7 +31,8 @@ CommitterThread::CommitterThread(hot::Store& store, SegmentCache& segments, cons
       segments_(segments),
       clock_(clock),
       durability_(durability),
-      seqs_(clock, node_number, store.last_seq()) {}
+      seqs_(clock, node_number, store.last_seq()),
+      row_counts_(store, segments) {}
 
 Result<> CommitterThread::load_tables() {
   Result<> outcome;
@@ -103,7 +104,7 @@ void CommitterThread::run() {
 }
 
 void CommitterThread::commit_group() {
-  CommitGroup group({store_, segments_, clock_, seqs_, tables_});
+  CommitGroup group({store_, segments_, clock_, seqs_, tables_, row_counts_});
   std::vector<Outcome> outcomes;
   bool alone = false;
   while (!pending_.empty() && !alone && outcomes.size() < kMaxGroupCommits && group.size_bytes() < kMaxGroupBytes) {
@@ -122,6 +123,7 @@ void CommitterThread::commit_group() {
     if (auto written = group.write(sync ? hot::Sync::kYes : hot::Sync::kNo); !written) {
       // What failed may have failed because of something that is not there after all.
       for (Outcome& outcome : outcomes) outcome.result = fail(written.error());
+      row_counts_.clear();
     }
   }
   note_tables(outcomes);
@@ -129,10 +131,12 @@ void CommitterThread::commit_group() {
 }
 
 void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
+  row_counts_.trim();
   for (const Outcome& outcome : outcomes) {
     if (!outcome.result) continue;
     const ChangeSet& done = **outcome.result;
     for (const auto& change : done.table_changes) {
+      row_counts_.forget(change.table);  // it may not be kept up to date while the table has no bound
       if (change.schema_version == 0) {
         tables_.erase(change.table);
       } else {
@@ -140,6 +144,7 @@ void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
       }
     }
     for (const TableId table : outcome.emptied) {
+      row_counts_.forget(table);
       if (const auto live = tables_.find(table); live != tables_.end()) live->second.emptied_at = done.commit_seq;
     }
   }

@@ -74,6 +74,7 @@ class CommitterThread final : public Committer {
   // Of the thread.
   std::deque<Queued> pending_;
   LiveTables tables_;
+  RowCounts row_counts_;
 
   std::thread thread_;
 };

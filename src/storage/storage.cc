@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "hot/keys.h"
+#include "storage/eviction.h"
 #include "storage/flush.h"
 #include "storage/snapshot_scan.h"
 #include "storage/storage_impl.h"
@@ -214,6 +215,20 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
   }
   pending_->subtract(table->id, pending);
   return result;
+}
+
+Result<Seq> StorageImpl::evictable_up_to(const model::TablePtr& table) {
+  return storage::evictable_up_to(*store_, *table, clock_.now_us());
+}
+
+Result<uint64_t> StorageImpl::evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) {
+  KALAM_TRY(auto eviction, Eviction::prepare(*store_, table, watch_writes(table->id), up_to, max_rows));
+  const uint64_t rows = eviction->row_count();
+  if (rows == 0) return 0;
+  CommitRequest request;
+  request.segments_change = std::move(eviction);
+  KALAM_CHECK(committer_->commit(std::move(request)));
+  return rows;
 }
 
 Result<TableStats> StorageImpl::stats(const model::TablePtr& table) {

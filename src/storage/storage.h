@@ -104,6 +104,12 @@ class Storage {
   // Moves the hot live rows of the table, of every user, into segments. Tombstones stay until retention. Safe beside
   // readers, writers and a crash at any point. One flush of a table runs at a time; a second one waits.
   virtual Result<FlushResult> flush(const model::TablePtr& table) = 0;
+  // Of a STREAM table: the greatest `_seq` of a row that is to go, being past its time to live or among the oldest of a
+  // table larger than max_stream_size_bytes; 0 if there is none. Reads the table if its size is bounded.
+  virtual Result<Seq> evictable_up_to(const model::TablePtr& table) = 0;
+  // Removes up to `max_rows` rows with such a `_seq`, in one commit that nobody is told of. Returns how many; fewer
+  // than `max_rows` when no more were there. Errors: kConflict when the table was altered or dropped meanwhile.
+  virtual Result<uint64_t> evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) = 0;
   // Hot rows written since the last flush (exact but for rows rewritten since the server started), for the row policy.
   virtual uint64_t pending_rows(TableId table) const = 0;
   virtual Result<TableStats> stats(const model::TablePtr& table) = 0;

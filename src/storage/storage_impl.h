@@ -44,6 +44,8 @@ class StorageImpl final : public Storage {
   Result<std::vector<UserId>> users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) override;
   std::shared_ptr<WriteWatch> watch_writes(TableId table) override { return watches_.watch(table); }
   Result<FlushResult> flush(const model::TablePtr& table) override;
+  Result<Seq> evictable_up_to(const model::TablePtr& table) override;
+  Result<uint64_t> evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) override;
   uint64_t pending_rows(TableId table) const override { return pending_->count(table); }
   Result<TableStats> stats(const model::TablePtr& table) override;
   Result<uint64_t> remove_segments(const model::TablePtr& table) override;

@@ -35,7 +35,11 @@ class CreateTable : public Command {
     if (ast_.options.access_level == model::AccessLevel::kDba && !is_admin(caller.role)) {
       return fail(ErrorCode::kPermissionDenied, "Only DBA or System roles can create tables with ACCESS_LEVEL='DBA'");
     }
-    KALAM_CHECK(check_table_options(ast_, type));
+    CreateTableAst ast = ast_;
+    KALAM_CHECK(check_table_options(ast, type));
+    if (type == TableType::kStream) {
+      KALAM_CHECK(settle_eviction(ast, /*is_new=*/true, services.limits.default_stream_ttl_seconds));
+    }
     if (type == TableType::kStream && std::ranges::any_of(ast_.columns, &model::ColumnDefinition::partition_key)) {
       return fail(ErrorCode::kInvalidOperation, "PARTITION BY does not apply to STREAM tables: they are never flushed");
     }
@@ -52,10 +56,7 @@ class CreateTable : public Command {
     draft.name = ast_.name.name;
     draft.type = type;
     draft.columns = ast_.columns;
-    draft.options = ast_.options;
-    if (type == TableType::kStream && draft.options.ttl_seconds == 0) {
-      draft.options.ttl_seconds = services.limits.default_stream_ttl_seconds;
-    }
+    draft.options = std::move(ast.options);
     draft.comment = ast_.comment;
     draft.created_by = caller.user.value;
     for (model::CheckConstraint check : ast_.checks) {

@@ -39,7 +39,9 @@ std::string options_json(const model::TableDefinition& table) {
     return json.dump();
   }
   const auto& options = table.options;
-  if (table.type == model::TableType::kStream) json["ttl_seconds"] = options.ttl_seconds;
+  if (options.ttl_seconds > 0) json["ttl_seconds"] = options.ttl_seconds;
+  if (options.max_stream_size_bytes > 0) json["max_stream_size_bytes"] = options.max_stream_size_bytes;
+  if (options.max_rows_per_user > 0) json["max_rows_per_user"] = options.max_rows_per_user;
   if (table.type == model::TableType::kShared) json["access_level"] = lower_name(options.access_level);
   if (table.type != model::TableType::kStream) json["compression"] = options.compression;
   if (options.flush_policy) {
@@ -51,6 +53,10 @@ std::string options_json(const model::TableDefinition& table) {
   for (const auto& [name, value] : options.extra) {
     const bool is_flag = value == "true" || value == "false";
     json[name] = is_flag ? nlohmann::json(value == "true") : nlohmann::json(value);
+  }
+  if (table.type == model::TableType::kStream) {
+    const bool by_size = options.max_stream_size_bytes > 0;
+    json["eviction_strategy"] = !by_size ? "time" : options.ttl_seconds > 0 ? "hybrid" : "size";
   }
   for (const auto& check : table.checks) json["checks"][check.name] = check.expression;
   return json.dump();
