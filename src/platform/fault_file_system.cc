@@ -72,6 +72,15 @@ Result<> FaultFileSystem::write_file_durably(const std::string& path, std::strin
   return {};
 }
 
+Result<> FaultFileSystem::write_file(const std::string& path, std::string_view bytes) {
+  std::lock_guard lock(mutex_);
+  KALAM_CHECK(count("write", path));
+  KALAM_CHECK(target_.write_file(path, bytes));
+  synced_files_.erase(path);
+  unsynced_files_.insert(path);
+  return {};
+}
+
 Result<> FaultFileSystem::sync_file(const std::string& path) {
   std::lock_guard lock(mutex_);
   KALAM_CHECK(count("sync", path));

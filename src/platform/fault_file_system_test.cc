@@ -52,6 +52,15 @@ TEST_F(FaultFileSystemTest, OrEveryCallAfterItToo) {
   EXPECT_TRUE(files_.remove_file(directory_ / "a"));
 }
 
+TEST_F(FaultFileSystemTest, PlainWritesDoNotSurviveAPowerFailure) {
+  ASSERT_TRUE(files_.write_file(directory_ / "a", "1"));
+  ASSERT_TRUE(files_.write_file(directory_ / "b", "2"));
+  ASSERT_TRUE(files_.sync_file(directory_ / "b"));
+  ASSERT_TRUE(files_.lose_power());
+  EXPECT_EQ(on_disk("a"), "");
+  EXPECT_EQ(on_disk("b"), "2");
+}
+
 TEST_F(FaultFileSystemTest, DurableWritesSurviveAPowerFailure) {
   ASSERT_TRUE(files_.write_file_durably(directory_ / "a", "1"));
   ASSERT_TRUE(files_.lose_power());

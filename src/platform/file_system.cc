@@ -64,11 +64,11 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-Result<> write_and_sync(const std::string& path, std::string_view bytes, mode_t mode) {
+Result<> write_new(const std::string& path, std::string_view bytes, mode_t mode, bool sync) {
   Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
   if (!file.is_open()) return io_error("create", path, errno);
   if (!write_all(file.get(), bytes)) return io_error("write", path, errno);
-  if (::fsync(file.get()) != 0) return io_error("sync", path, errno);
+  if (sync && ::fsync(file.get()) != 0) return io_error("sync", path, errno);
   return {};
 }
 
@@ -126,13 +126,17 @@ Result<> RealFileSystem::write_file_durably(const std::string& path, std::string
   // Two threads that write one file at the same time must not share a temporary one.
   static std::atomic<uint64_t> writes{0};
   std::string temporary = path + "." + std::to_string(writes.fetch_add(1)) + ".tmp";
-  auto written = write_and_sync(temporary, bytes, mode);
+  auto written = write_new(temporary, bytes, mode, true);
   if (written) written = rename(temporary, path);
   if (!written) {
     ::unlink(temporary.c_str());
     return written;
   }
   return sync_directory(parent_of(path));
+}
+
+Result<> RealFileSystem::write_file(const std::string& path, std::string_view bytes) {
+  return write_new(path, bytes, 0644, false);
 }
 
 Result<> RealFileSystem::sync_file(const std::string& path) { return sync_path(path, O_RDONLY); }

@@ -32,6 +32,8 @@ class FileSystem {
   // Replaces the file in one step that survives a power failure: readers, and the next start, find all of the old bytes
   // or all of the new ones. The directory must exist. After an error the file is as it was, or it is the new one.
   virtual Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) = 0;
+  // For what need not survive a power failure, such as caches: after one, or an error, the file may hold anything.
+  virtual Result<> write_file(const std::string& path, std::string_view bytes) = 0;
   // Brings a file that another library wrote to the disk.
   virtual Result<> sync_file(const std::string& path) = 0;
   // Makes creations, renames and removals in the directory survive a power failure.
@@ -65,6 +67,7 @@ class RealFileSystem final : public FileSystem {
   Result<std::string> read_file(const std::string& path) override;
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t length) override;
   Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) override;
+  Result<> write_file(const std::string& path, std::string_view bytes) override;
   Result<> sync_file(const std::string& path) override;
   Result<> sync_directory(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;

@@ -33,6 +33,14 @@ TEST_F(FileSystemTest, WritesAndReadsBytes) {
       << "nothing temporary is left";
 }
 
+TEST_F(FileSystemTest, WritesWhatNeedNotLast) {
+  const std::string path = directory_ / "a";
+  ASSERT_TRUE(files_.write_file(path, "0123456789"));
+  ASSERT_TRUE(files_.write_file(path, "new"));
+  EXPECT_EQ(files_.read_file(path).value(), "new");
+  EXPECT_FALSE(files_.write_file(directory_ / "missing/a", "x"));
+}
+
 TEST_F(FileSystemTest, ReadsRangesThatAreThere) {
   const std::string path = directory_ / "a";
   ASSERT_TRUE(files_.write_file_durably(path, "0123456789"));
