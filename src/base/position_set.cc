@@ -37,6 +37,12 @@ void PositionSet::append_range(uint32_t begin, uint32_t end, std::vector<uint32_
     roaring_advance_uint32_iterator(&iterator);
   }
 }
+std::vector<uint32_t> PositionSet::minus(const PositionSet& other) const {
+  const Impl difference(roaring_bitmap_andnot(impl_->bitmap, other.impl_->bitmap));
+  std::vector<uint32_t> positions(roaring_bitmap_get_cardinality(difference.bitmap));
+  roaring_bitmap_to_uint32_array(difference.bitmap, positions.data());
+  return positions;
+}
 uint64_t PositionSet::size() const { return roaring_bitmap_get_cardinality(impl_->bitmap); }
 
 std::string PositionSet::encode() const {

@@ -27,6 +27,8 @@ class PositionSet {
   bool intersects(uint32_t begin, uint32_t end) const;
   // Appends the positions in [begin, end), ascending.
   void append_range(uint32_t begin, uint32_t end, std::vector<uint32_t>& out) const;
+  // Those that are not in `other`, ascending.
+  std::vector<uint32_t> minus(const PositionSet& other) const;
   uint64_t size() const;
   bool empty() const { return size() == 0; }
 

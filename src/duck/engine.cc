@@ -120,6 +120,10 @@ class DuckEngine : public Engine {
     return guarded([&] { return find_segment_rows(*session({.timeout_ms = 0}), table, segments, keys); });
   }
 
+  Result<std::unique_ptr<SegmentRows>> read_segment(const model::TablePtr& table, const Segment& segment) override {
+    return guarded([&] { return read_segment_rows(session({.timeout_ms = 0}), table, segment); });
+  }
+
  private:
   std::unique_ptr<Session> session(const QueryContext& context) {
     return std::make_unique<Session>(instance_, context);

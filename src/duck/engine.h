@@ -111,6 +111,14 @@ struct SegmentRow {
   std::string row;  // encoded by the current schema
 };
 
+// The live rows of one segment, one after another in the order of the file. Not thread-safe.
+class SegmentRows {
+ public:
+  virtual ~SegmentRows() = default;
+  // The next row, valid until the next call; nullptr at the end. Errors: kIo, kCorruption.
+  virtual Result<const SegmentRow*> next() = 0;
+};
+
 struct WrittenSegment {
   uint64_t row_count = 0;
   uint64_t size_bytes = 0;
@@ -188,6 +196,10 @@ class Engine {
   virtual Result<std::vector<SegmentRow>> find_in_segments(const model::TablePtr& table,
                                                            std::span<const Segment> segments,
                                                            std::span<const std::string> keys) = 0;
+
+  // Reads `segment`, which `table`'s current or an older schema wrote, as the current one, in bounded memory. Several
+  // may be read at once.
+  virtual Result<std::unique_ptr<SegmentRows>> read_segment(const model::TablePtr& table, const Segment& segment) = 0;
 };
 
 }  // namespace kalamdb::duck

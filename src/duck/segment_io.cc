@@ -72,6 +72,81 @@ Result<Expression> key_condition(const model::TableDefinition& table, std::span<
   return in;
 }
 
+// A query for all columns of `segments` and where each row lies, into `session`.
+duckdb::unique_ptr<duckdb::SelectNode> select_with_position(Session& session, const model::TablePtr& table,
+                                                            std::span<const Segment> segments) {
+  const size_t slot =
+      session.state().add({.table = table, .segments = {segments.begin(), segments.end()}, .with_position = true});
+  session.state().plain = true;
+  auto node = select_columns(*table, slot);
+  node->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(kSegmentIdColumn));
+  node->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(kPositionColumn));
+  return node;
+}
+
+// Reads the rows of the chunks that such a query gives.
+class SegmentChunk {
+ public:
+  explicit SegmentChunk(model::TablePtr table) : table_(std::move(table)), row_(table_->columns.size()) {}
+
+  // False at the end of the result.
+  Result<bool> fetch(Session& session, duckdb::QueryResult& result) {
+    KALAM_TRY(chunk_, session.fetch(result));
+    views_.clear();
+    if (!chunk_) return false;
+    for (size_t i = 0; i < row_.size(); ++i)
+      views_.emplace_back(chunk_->data[i], chunk_->size(), table_->columns[i].type);
+    return true;
+  }
+
+  size_t size() const { return chunk_ ? chunk_->size() : 0; }
+  // All of the row but its bytes, which encoded_row() then gives.
+  void read(size_t r, SegmentRow& out) {
+    for (size_t i = 0; i < row_.size(); ++i) {
+      row_[i] = model::to_value(views_[i].cell(r));
+      if (table_->columns[i].name == model::kSeqColumn) out.seq = std::get<int64_t>(row_[i]);
+    }
+    out.key = model::encode_key(*table_, row_);
+    out.segment_id = chunk_->GetValue(row_.size(), r).GetValue<uint64_t>();
+    out.position = chunk_->GetValue(row_.size() + 1, r).GetValue<uint32_t>();
+  }
+  std::string encoded_row() const { return model::encode_row(*table_, row_); }
+
+ private:
+  model::TablePtr table_;
+  model::Row row_;
+  duckdb::unique_ptr<duckdb::DataChunk> chunk_;
+  std::vector<ColumnView> views_;
+};
+
+class StreamedSegmentRows final : public SegmentRows {
+ public:
+  StreamedSegmentRows(std::unique_ptr<Session> session, duckdb::unique_ptr<duckdb::QueryResult> result,
+                      const model::TablePtr& table)
+      : session_(std::move(session)), result_(std::move(result)), chunk_(table) {}
+  ~StreamedSegmentRows() override { result_.reset(); }
+
+  Result<const SegmentRow*> next() override {
+    while (next_ == chunk_.size()) {
+      next_ = 0;
+      KALAM_TRY(const bool more, chunk_.fetch(*session_, *result_));
+      if (!more) return nullptr;
+    }
+    return guarded([&]() -> Result<const SegmentRow*> {
+      chunk_.read(next_++, row_);
+      row_.row = chunk_.encoded_row();
+      return &row_;
+    });
+  }
+
+ private:
+  std::unique_ptr<Session> session_;
+  duckdb::unique_ptr<duckdb::QueryResult> result_;
+  SegmentChunk chunk_;
+  size_t next_ = 0;
+  SegmentRow row_;
+};
+
 }  // namespace
 
 Result<WrittenSegment> write_segment_file(Session& session, const std::string& path, const model::TablePtr& table,
@@ -106,38 +181,31 @@ Result<std::vector<SegmentRow>> find_segment_rows(Session& session, const model:
                                                   std::span<const std::string> keys) {
   std::vector<SegmentRow> found;
   if (segments.empty() || keys.empty()) return found;
-  const size_t slot =
-      session.state().add({.table = table, .segments = {segments.begin(), segments.end()}, .with_position = true});
-  session.state().plain = true;
-  auto node = select_columns(*table, slot);
-  node->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(kSegmentIdColumn));
-  node->select_list.push_back(make_uniq<duckdb::ColumnRefExpression>(kPositionColumn));
+  auto node = select_with_position(session, table, segments);
   KALAM_TRY(node->where_clause, key_condition(*table, keys));
   KALAM_TRY(auto result, session.start(duckdb::unique_ptr<duckdb::QueryNode>(std::move(node))));
 
   const std::unordered_set<std::string_view> wanted(keys.begin(), keys.end());
-  const size_t columns = table->columns.size();
-  model::Row row(columns);
+  SegmentChunk chunk(table);
   for (;;) {
-    KALAM_TRY(auto chunk, session.fetch(*result));
-    if (!chunk) return found;
-    std::vector<ColumnView> views;
-    for (size_t i = 0; i < columns; ++i) views.emplace_back(chunk->data[i], chunk->size(), table->columns[i].type);
-    for (duckdb::idx_t r = 0; r < chunk->size(); ++r) {
+    KALAM_TRY(const bool more, chunk.fetch(session, *result));
+    if (!more) return found;
+    for (size_t r = 0; r < chunk.size(); ++r) {
       SegmentRow hit;
-      for (size_t i = 0; i < columns; ++i) {
-        row[i] = model::to_value(views[i].cell(r));
-        if (table->columns[i].name == model::kSeqColumn) hit.seq = std::get<int64_t>(row[i]);
-      }
-      hit.key = model::encode_key(*table, row);
+      chunk.read(r, hit);
       // The condition looks at the first key column only when there are several keys.
       if (!wanted.contains(hit.key)) continue;
-      hit.row = model::encode_row(*table, row);
-      hit.segment_id = chunk->GetValue(columns, r).GetValue<uint64_t>();
-      hit.position = chunk->GetValue(columns + 1, r).GetValue<uint32_t>();
+      hit.row = chunk.encoded_row();
       found.push_back(std::move(hit));
     }
   }
+}
+
+Result<std::unique_ptr<SegmentRows>> read_segment_rows(std::unique_ptr<Session> session, const model::TablePtr& table,
+                                                       const Segment& segment) {
+  auto node = select_with_position(*session, table, std::span(&segment, 1));
+  KALAM_TRY(auto result, session->start(duckdb::unique_ptr<duckdb::QueryNode>(std::move(node))));
+  return std::make_unique<StreamedSegmentRows>(std::move(session), std::move(result), table);
 }
 
 }  // namespace kalamdb::duck

@@ -14,4 +14,8 @@ Result<WrittenSegment> write_segment_file(Session& session, const std::string& p
 Result<std::vector<SegmentRow>> find_segment_rows(Session& session, const model::TablePtr& table,
                                                   std::span<const Segment> segments, std::span<const std::string> keys);
 
+// See Engine::read_segment().
+Result<std::unique_ptr<SegmentRows>> read_segment_rows(std::unique_ptr<Session> session, const model::TablePtr& table,
+                                                       const Segment& segment);
+
 }  // namespace kalamdb::duck

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hot/live_snapshots.h"
 #include "hot/store.h"
 
 namespace kalamdb::hot {
@@ -38,9 +39,13 @@ Result<StoredRowView> read_row(std::string_view value);
 // Shared by the snapshots and cursors that keep a RocksDB snapshot.
 class RocksSnapshot final : public Snapshot {
  public:
-  RocksSnapshot(rocksdb::DB& db, const rocksdb::Snapshot* snapshot, Seq seq)
-      : db_(db), snapshot_(snapshot), seq_(seq) {}
-  ~RocksSnapshot() override { db_.ReleaseSnapshot(snapshot_); }
+  // `live` has it among its snapshots, and must outlive it as `db` must.
+  RocksSnapshot(rocksdb::DB& db, const rocksdb::Snapshot* snapshot, Seq seq, LiveSnapshots& live)
+      : db_(db), snapshot_(snapshot), seq_(seq), live_(live) {}
+  ~RocksSnapshot() override {
+    db_.ReleaseSnapshot(snapshot_);
+    live_.remove(seq_);
+  }
   RocksSnapshot(const RocksSnapshot&) = delete;
   RocksSnapshot& operator=(const RocksSnapshot&) = delete;
 
@@ -51,6 +56,7 @@ class RocksSnapshot final : public Snapshot {
   rocksdb::DB& db_;
   const rocksdb::Snapshot* snapshot_;
   Seq seq_;
+  LiveSnapshots& live_;
 };
 
 rocksdb::ReadOptions read_options(const SnapshotPtr& snapshot);

@@ -65,13 +65,20 @@ class RocksStore final : public Store {
     if (auto shared = cached_snapshot_.lock(); shared && shared->seq() == last_seq_.load(std::memory_order_acquire)) {
       return shared;
     }
-    const rocksdb::Snapshot* taken = db_->GetSnapshot();
-    auto seq = stored_seq(taken);
-    // The record was read at the start, so that it cannot be missing or damaged now but in RocksDB's cache of blocks,
-    // whose errors come up in every other read as well; the last published commit is then the right answer.
-    auto made = std::make_shared<const RocksSnapshot>(*db_, taken, seq ? *seq : last_seq_.load());
+    const auto made = live_snapshots_.add([this] {
+      const rocksdb::Snapshot* taken = db_->GetSnapshot();
+      auto seq = stored_seq(taken);
+      // The record was read at the start, so that it cannot be missing or damaged now but in RocksDB's cache of blocks,
+      // whose errors come up in every other read as well; the last published commit is then the right answer.
+      return std::make_shared<const RocksSnapshot>(*db_, taken, seq ? *seq : last_seq_.load(), live_snapshots_);
+    });
     cached_snapshot_ = made;
     return made;
+  }
+
+  std::optional<Seq> oldest_snapshot() const override { return live_snapshots_.oldest(); }
+  void set_snapshot_listener(std::function<void()> released) override {
+    live_snapshots_.set_listener(std::move(released));
   }
 
   Result<std::optional<StoredRow>> get(TableId table, const UserId& user, std::string_view key,
@@ -219,6 +226,7 @@ class RocksStore final : public Store {
   std::unique_ptr<rocksdb::DB> db_;
   Families families_;
   std::atomic<Seq> last_seq_{0};
+  mutable LiveSnapshots live_snapshots_;
   mutable std::mutex snapshot_mutex_;
   mutable std::weak_ptr<const RocksSnapshot> cached_snapshot_;
   // Of the writing thread.

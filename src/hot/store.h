@@ -93,6 +93,12 @@ class Store {
   virtual ~Store() = default;
 
   virtual SnapshotPtr snapshot() const = 0;
+  // The least seq() of the snapshots that live; nullopt if none does. Every snapshot that is taken later sees at least
+  // what has been written by now.
+  virtual std::optional<Seq> oldest_snapshot() const = 0;
+  // Before the first snapshot is taken: what is called when one has been released, on the thread that does it. Must be
+  // quick and take no snapshot.
+  virtual void set_snapshot_listener(std::function<void()> released) = 0;
 
   // `snapshot` nullptr reads the newest state. The row comes with tombstones.
   virtual Result<std::optional<StoredRow>> get(TableId table, const UserId& user, std::string_view key,

@@ -11,7 +11,7 @@ struct TypeNames {
   std::string_view name;
   std::string_view prefix;
 };
-constexpr std::array<TypeNames, 2> kTypes{{{"flush", "FL"}, {"cleanup", "CL"}}};
+constexpr std::array<TypeNames, 3> kTypes{{{"flush", "FL"}, {"cleanup", "CL"}, {"compact", "CO"}}};
 constexpr std::array<std::string_view, 4> kStatuses{"queued", "running", "completed", "failed"};
 
 }  // namespace

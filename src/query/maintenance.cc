@@ -12,28 +12,67 @@ namespace {
 std::string id_key(const model::TableDefinition& table) { return table.namespace_id + "-" + table.name; }
 std::string flush_key(const model::TableDefinition& table) { return "flush-" + id_key(table); }
 
-// Again, with the new definition, when the table is altered meanwhile.
-Result<storage::FlushResult> flush_current(const Services& services, const std::string& namespace_id,
-                                           const std::string& name) {
+// What a job is about.
+struct Subject {
+  std::string namespace_id;
+  std::string table;
+  std::optional<UserId> user;
+
+  std::string display() const { return namespace_id + ":" + table; }
+};
+
+Subject subject_of(const jobs::Job& job) {
+  const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
+  Subject subject{parameters.value("namespace", ""), parameters.value("table", ""), std::nullopt};
+  if (const auto user = parameters.find("user_id"); user != parameters.end()) subject.user = UserId(*user);
+  return subject;
+}
+
+nlohmann::json parameters_of(const model::TableDefinition& table, const std::optional<UserId>& user = std::nullopt) {
+  nlohmann::json parameters{{"table_id", table.qualified_name()},
+                            {"table_type", pascal_name(table.type)},
+                            {"namespace", table.namespace_id},
+                            {"table", table.name}};
+  if (user) parameters["user_id"] = user->value;
+  return parameters;
+}
+
+// Does the work on a table; again, with the new definition, when the table is altered meanwhile.
+template <typename Work>
+auto on_current(const Services& services, const Subject& subject, const Work& work)
+    -> decltype(work(model::TablePtr())) {
   for (int attempt = 1;; ++attempt) {
-    KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_id, name));
-    if (table == nullptr || table->is_view()) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name);
-    auto flushed = services.storage.flush(table);
-    if (flushed || flushed.error().code != ErrorCode::kConflict || attempt == kMaxAttempts) return flushed;
+    KALAM_TRY(const model::TablePtr table, services.catalog.find_table(subject.namespace_id, subject.table));
+    if (table == nullptr || table->is_view()) {
+      return fail(ErrorCode::kTableNotFound, subject.namespace_id + "." + subject.table);
+    }
+    auto done = work(table);
+    if (done || done.error().code != ErrorCode::kConflict || attempt == kMaxAttempts) return done;
   }
 }
 
 Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
-  const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
-  const std::string namespace_id = parameters.value("namespace", "");
-  const std::string name = parameters.value("table", "");
-  KALAM_TRY(const auto flushed, flush_current(services, namespace_id, name));
+  const Subject subject = subject_of(job);
+  KALAM_TRY(const auto flushed,
+            on_current(services, subject, [&](const model::TablePtr& table) { return services.storage.flush(table); }));
+  return nlohmann::json{{"message", "Flushed " + subject.display() + " successfully (" + std::to_string(flushed.rows) +
+                                        " rows, " + std::to_string(flushed.segments) + " files)"},
+                        {"rows_flushed", flushed.rows},
+                        {"parquet_files", flushed.segments},
+                        {"bytes_written", flushed.bytes}}
+      .dump();
+}
+
+Result<std::string> run_compaction(const Services& services, const jobs::Job& job) {
+  const Subject subject = subject_of(job);
+  KALAM_TRY(const auto compacted, on_current(services, subject, [&](const model::TablePtr& table) {
+              return services.storage.compact(table, subject.user, storage::CompactKind::kOptimize);
+            }));
   return nlohmann::json{
-      {"message", "Flushed " + namespace_id + ":" + name + " successfully (" + std::to_string(flushed.rows) +
-                      " rows, " + std::to_string(flushed.segments) + " files)"},
-      {"rows_flushed", flushed.rows},
-      {"parquet_files", flushed.segments},
-      {"bytes_written", flushed.bytes}}
+      {"message", "Compaction completed for " + subject.display()},
+      {"files_before", compacted.segments_before},
+      {"files_after", compacted.segments_after},
+      {"bytes_saved", static_cast<int64_t>(compacted.bytes_before) - static_cast<int64_t>(compacted.bytes_after)}}
       .dump();
 }
 
@@ -67,19 +106,22 @@ bool is_flush_live(const Services& services, const model::TableDefinition& table
 }
 
 Result<std::string> start_flush(const Services& services, const model::TableDefinition& table) {
-  const nlohmann::json parameters{{"table_id", table.qualified_name()},
-                                  {"table_type", pascal_name(table.type)},
-                                  {"namespace", table.namespace_id},
-                                  {"table", table.name}};
-  KALAM_TRY(const jobs::Job job, services.jobs.create(jobs::JobType::kFlush, parameters.dump(), flush_key(table)));
+  KALAM_TRY(const jobs::Job job,
+            services.jobs.create(jobs::JobType::kFlush, parameters_of(table).dump(), flush_key(table)));
+  return job.id;
+}
+
+Result<std::string> start_compaction(const Services& services, const model::TableDefinition& table,
+                                     const std::optional<UserId>& user) {
+  const std::string key = "compact-" + id_key(table) + (user ? "-" + user->value : "");
+  KALAM_TRY(const jobs::Job job, services.jobs.create(jobs::JobType::kCompact, parameters_of(table, user).dump(), key));
   return job.id;
 }
 
 Result<std::string> start_cleanup(const Services& services, const model::TableDefinition& dropped) {
-  const nlohmann::json parameters{{"table_id", dropped.qualified_name()},
-                                  {"table_type", pascal_name(dropped.type)},
-                                  {"operation", "drop_table"},
-                                  {"definition", encode(dropped, {})}};
+  nlohmann::json parameters = parameters_of(dropped);
+  parameters["operation"] = "drop_table";
+  parameters["definition"] = encode(dropped, {});
   const std::string key = "drop-" + id_key(dropped) + "-" + std::to_string(dropped.id.value);
   KALAM_TRY(const jobs::Job job, services.jobs.create(jobs::JobType::kCleanup, parameters.dump(), key));
   return job.id;
@@ -87,6 +129,8 @@ Result<std::string> start_cleanup(const Services& services, const model::TableDe
 
 void register_executors(const Services& services, jobs::JobManager& jobs) {
   jobs.set_executor(jobs::JobType::kFlush, [&services](const jobs::Job& job) { return run_flush(services, job); });
+  jobs.set_executor(jobs::JobType::kCompact,
+                    [&services](const jobs::Job& job) { return run_compaction(services, job); });
   jobs.set_executor(jobs::JobType::kCleanup, [&services](const jobs::Job& job) { return run_cleanup(services, job); });
 }
 

@@ -1,6 +1,7 @@
 // Background work on tables: what the jobs do, and how statements and the schedule start them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -8,12 +9,15 @@
 
 namespace kalamdb::query {
 
-// Queue a job and return its id. start_flush: kIdempotentConflict while one for the table is queued or running.
+// Queue a job and return its id. kIdempotentConflict while one of the kind is queued or running for the table (and the
+// user); cleanups don't meet. `user`: only the segments of one user, else of all.
 Result<std::string> start_flush(const Services& services, const model::TableDefinition& table);
 bool is_flush_live(const Services& services, const model::TableDefinition& table);
+Result<std::string> start_compaction(const Services& services, const model::TableDefinition& table,
+                                     const std::optional<UserId>& user);
 Result<std::string> start_cleanup(const Services& services, const model::TableDefinition& dropped);
 
-// Tells the job manager who does flush and cleanup jobs. Before JobManager::start(); `services` must outlive it.
+// Tells the job manager who does these jobs. Before JobManager::start(); `services` must outlive it.
 void register_executors(const Services& services, jobs::JobManager& jobs);
 
 // Starts the flushes that tables' policies ask for, and removes the rows of STREAM tables that are to go. Not

@@ -75,8 +75,10 @@ struct CommitRequest {
   // Only beside `table_changes`: asked on the committer's thread, when all earlier commits are written and watches have
   // them (Storage::watch_writes), whether this one may be. Must be quick.
   std::function<Result<>()> validate;
-  // A flush, which src/storage itself asks for.
+  // A flush or compaction, which src/storage itself asks for.
   std::shared_ptr<SegmentsChange> segments_change;
+  // It is on the disk when it is answered, even with Durability::kOs: what it replaces is removed then.
+  bool always_sync = false;
 };
 
 enum class ChangeKind : uint8_t { kInsert, kUpdate, kDelete };

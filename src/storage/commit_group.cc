@@ -49,6 +49,7 @@ Result<std::shared_ptr<ChangeSet>> CommitGroup::add(CommitRequest request) {
   }
   if (done->rows.empty() && !writes_more) return done;
   last_seq_ = done->commit_seq;
+  always_syncs_ = always_syncs_ || request.always_sync;
   needs_sync_ = needs_sync_ || writes_more || std::ranges::any_of(done->rows, [](const RowChange& change) {
                   return change.table->type != model::TableType::kStream;
                 });

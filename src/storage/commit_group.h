@@ -50,6 +50,7 @@ class CommitGroup {
   bool has_writes() const { return last_seq_ != 0; }
   // They change something other than STREAM rows, which need not survive a crash.
   bool needs_sync() const { return needs_sync_; }
+  bool always_syncs() const { return always_syncs_; }
   // Writes what was added. With an error nothing was.
   Result<> write(hot::Sync sync);
 
@@ -105,6 +106,7 @@ class CommitGroup {
   std::unordered_map<std::string, uint64_t> segments_versions_;
   Seq last_seq_ = 0;
   bool needs_sync_ = false;
+  bool always_syncs_ = false;
   // Of the request being added.
   uint64_t request_ = 0;
   std::vector<std::pair<std::string, std::optional<Written>>> rows_before_;

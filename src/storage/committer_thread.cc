@@ -119,7 +119,7 @@ void CommitterThread::commit_group() {
     outcomes.push_back({std::move(queued.done), std::move(added), changed, std::move(emptied)});
   }
   if (group.has_writes()) {
-    const bool sync = durability_ == Durability::kFsync && group.needs_sync();
+    const bool sync = group.always_syncs() || (durability_ == Durability::kFsync && group.needs_sync());
     if (auto written = group.write(sync ? hot::Sync::kYes : hot::Sync::kNo); !written) {
       // What failed may have failed because of something that is not there after all.
       for (Outcome& outcome : outcomes) outcome.result = fail(written.error());

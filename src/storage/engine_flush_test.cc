@@ -64,6 +64,33 @@ TEST_F(EngineFlushTest, PositionsAreThoseOfTheKeysInOrder) {
   EXPECT_EQ(test_value(database_->find(shared_, nobody_, test_key(2047), nullptr)->value().row), 2047 * 3);
 }
 
+TEST_F(EngineFlushTest, CompactedSegmentsHoldTheSameRowsInKeyOrder) {
+  constexpr int64_t kSegments = 5;
+  constexpr int64_t kRows = 30'000;
+  for (int64_t s = 0; s < kSegments; ++s) {
+    CommitRequest request;
+    for (int64_t r = 0; r < kRows; ++r) request.rows.push_back(insert(shared_, nobody_, r * kSegments + s, r));
+    ASSERT_TRUE(database_->committer().commit(std::move(request)));
+    ASSERT_TRUE(flush(shared_));
+  }
+  for (int64_t id = 0; id < 2000; id += 3) ASSERT_TRUE(remove(shared_, nobody_, id));
+  const Seq seq = database_->find(shared_, nobody_, test_key(100'001), nullptr)->value().seq;
+  const auto compacted = database_->compact(shared_, std::nullopt, CompactKind::kOptimize);
+  ASSERT_TRUE(compacted) << compacted.error().message;
+  EXPECT_EQ(compacted->segments_before, 5u);
+  EXPECT_EQ(compacted->segments_after, 1u);
+  for (int64_t id = 0; id < kRows * kSegments; id += id < 2000 ? 1 : 997) {
+    const auto found = database_->find(shared_, nobody_, test_key(id), nullptr);
+    ASSERT_TRUE(found) << found.error().message;
+    ASSERT_EQ(found->has_value(), id >= 2000 || id % 3 != 0) << id;
+    if (*found) {
+      ASSERT_EQ(test_value((*found)->row), id / kSegments);
+      ASSERT_EQ((*found)->cold->position, id - std::min<int64_t>((id + 2) / 3, 667));
+    }
+  }
+  EXPECT_EQ(database_->find(shared_, nobody_, test_key(100'001), nullptr)->value().seq, seq);
+}
+
 TEST_F(EngineFlushTest, AMissingSegmentIsAnErrorNotAnEmptyTable) {
   ASSERT_TRUE(commit(insert(shared_, nobody_, 1, 1)));
   ASSERT_TRUE(flush(shared_));

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
 #include "cold/bloom.h"
 #include "hot/keys.h"
-#include "model/key_codec.h"
 #include "storage/flush_change.h"
+#include "storage/manifest_export.h"
+#include "storage/partition.h"
 
 namespace kalamdb::storage {
 namespace {
@@ -16,11 +16,7 @@ namespace {
 class FlushCursor final : public model::RowCursor {
  public:
   FlushCursor(const model::TablePtr& table, std::unique_ptr<model::RowCursor> rows, uint64_t max_segment_rows)
-      : table_(table), rows_(std::move(rows)), max_segment_rows_(max_segment_rows) {
-    for (const auto* column : table_->primary_key()) {
-      if (column->partition_key) partition_columns_.push_back(column);
-    }
-  }
+      : table_(table), partitions_(*table_), rows_(std::move(rows)), max_segment_rows_(max_segment_rows) {}
 
   // Begins the next portion; false if there are no rows left.
   Result<bool> begin_segment() {
@@ -28,7 +24,7 @@ class FlushCursor final : public model::RowCursor {
     if (!waiting_) {
       KALAM_TRY(waiting_, next_live());
     }
-    if (waiting_) partition_ = partition_of(waiting_->key);
+    if (waiting_) partition_ = partitions_.of(waiting_->key);
     return waiting_.has_value();
   }
 
@@ -37,7 +33,7 @@ class FlushCursor final : public model::RowCursor {
     if (!record) {
       if (notes_.keys.size() >= max_segment_rows_) return std::nullopt;
       KALAM_TRY(record, next_live());
-      if (record && partition_of(record->key) != partition_) {
+      if (record && partitions_.of(record->key) != partition_) {
         waiting_ = record;
         return std::nullopt;
       }
@@ -63,17 +59,8 @@ class FlushCursor final : public model::RowCursor {
     return std::nullopt;
   }
 
-  // The part of a key that is its partition: the columns of PARTITION BY lead it.
-  std::string_view partition_of(std::string_view key) const {
-    std::string_view rest = key;
-    for (const auto* column : partition_columns_) {
-      if (!model::read_key(rest, column->type)) break;
-    }
-    return key.substr(0, key.size() - rest.size());
-  }
-
   model::TablePtr table_;
-  std::vector<const model::ColumnDefinition*> partition_columns_;
+  Partitions partitions_;
   std::string partition_;
   std::unique_ptr<model::RowCursor> rows_;
   uint64_t max_segment_rows_;
@@ -89,7 +76,7 @@ struct Target {
 
 // The number for the next segment: never one that a file has, since a commit that failed may be found in the log after
 // all at the next start.
-Result<Target> choose_target(const FlushContext& context, const std::string& scope, const std::string& directory) {
+Result<Target> choose_target(const SegmentsContext& context, const std::string& scope, const std::string& directory) {
   KALAM_TRY(const auto manifest, context.segments.manifest(scope, nullptr));
   Target target;
   if (manifest != nullptr) target = {manifest->segments_version, manifest->next_segment};
@@ -103,7 +90,7 @@ Result<> check_written(const duck::WrittenSegment& written, const FlushedRows& r
                                         std::to_string(rows.keys.size()) + ", or out of order");
 }
 
-Result<> commit_segment(const FlushContext& context, FlushChange::Input input, FlushedRows rows) {
+Result<> commit_segment(const SegmentsContext& context, FlushChange::Input input, FlushedRows rows) {
   auto change = std::make_shared<FlushChange>(std::move(input), std::move(rows));
   KALAM_CHECK(change->prepare(context.store));
   CommitRequest request;
@@ -113,7 +100,7 @@ Result<> commit_segment(const FlushContext& context, FlushChange::Input input, F
 }
 
 // Writes one segment of what `rows` has waiting and commits it.
-Result<> flush_segment(const FlushContext& context, const model::TablePtr& table, const UserId& user,
+Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
                        const hot::SnapshotPtr& snapshot, FlushCursor& rows, FlushResult& result) {
   std::string scope = hot::scope_prefix(table->id, user);
   const std::string directory = context.files.scope_directory(*table, user);
@@ -158,22 +145,9 @@ Result<> flush_segment(const FlushContext& context, const model::TablePtr& table
   return {};
 }
 
-void export_manifest(const FlushContext& context, const model::TablePtr& table, const UserId& user) {
-  const auto exported = [&]() -> Result<> {
-    const std::string scope = hot::scope_prefix(table->id, user);
-    const auto snapshot = context.store.snapshot();
-    KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
-    if (manifest == nullptr) return {};
-    KALAM_TRY(const auto deletions, context.segments.all_deletions(scope, *manifest, snapshot));
-    return context.files.export_manifest(*manifest, *table, user, deletions);
-  }();
-  // The record in the hot store is what counts; the next flush exports again.
-  if (!exported) log::warn("flush: manifest.json of {}: {}", table->qualified_name(), exported.error().message);
-}
-
 }  // namespace
 
-Result<> flush_scope(const FlushContext& context, const model::TablePtr& table, const UserId& user,
+Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
                      FlushResult& result) {
   const uint64_t segments_before = result.segments;
   const auto flushed = [&]() -> Result<> {

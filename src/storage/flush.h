@@ -10,35 +10,14 @@
 // not run beside a flush of that table.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "cold/manifest.h"
-#include "duck/engine.h"
-#include "hot/store.h"
-#include "platform/clock.h"
-#include "storage/committer.h"
-#include "storage/segment_cache.h"
-#include "storage/segment_files.h"
+#include "storage/segments_context.h"
 #include "storage/storage.h"
 
 namespace kalamdb::storage {
 
-// What a flush works with; all of it outlives the flush.
-struct FlushContext {
-  hot::Store& store;
-  Committer& committer;
-  SegmentCache& segments;
-  SegmentFiles& files;
-  duck::Engine& engine;
-  const platform::Clock& clock;
-  uint64_t max_segment_rows = 0;
-};
-
 // Adds what it does to `result`, so that it is right also after an error. Only one flush of a scope runs at a time.
 // Errors: kIo, kCorruption, kConflict when the table was altered or dropped meanwhile, and the committer's.
-Result<> flush_scope(const FlushContext& context, const model::TablePtr& table, const UserId& user,
+Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
                      FlushResult& result);
 
 }  // namespace kalamdb::storage

@@ -84,6 +84,13 @@ std::optional<std::string> SegmentFiles::known_directory(TableId table) const {
   return known->second;
 }
 
+std::vector<TableId> SegmentFiles::tables() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<TableId> tables;
+  for (const auto& [table, directory] : directories_) tables.push_back(table);
+  return tables;
+}
+
 Result<> SegmentFiles::remove_directory(TableId table) {
   const auto directory = known_directory(table);
   if (!directory) return {};
@@ -132,6 +139,15 @@ void SegmentFiles::discard_segment(const std::string& directory, uint64_t segmen
     if (!files_.exists(file)) continue;
     if (auto removed = files_.remove_file(file); !removed) log::warn("flush: {}", removed.error().message);
   }
+}
+
+Result<> SegmentFiles::remove_segments(const std::vector<cold::SegmentEntry>& segments) {
+  Result<> outcome;
+  for (const cold::SegmentEntry& segment : segments) {
+    auto removed = files_.remove_file(absolute(segment.path));
+    if (!removed && outcome) outcome = std::move(removed);
+  }
+  return outcome;
 }
 
 Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,

@@ -34,6 +34,8 @@ class SegmentFiles {
   std::string scope_directory(const model::TableDefinition& table, const UserId& user);
   // The directory, if a record or a flush has settled it. Once removed, no other table gets it while the server runs.
   std::optional<std::string> known_directory(TableId table) const;
+  // The tables that have one.
+  std::vector<TableId> tables() const;
   Result<> remove_directory(TableId table);
 
   // Writes a segment by `engine`, and returns once it is on the disk under its name.
@@ -43,6 +45,8 @@ class SegmentFiles {
   bool segment_exists(const std::string& directory, uint64_t segment_id) const;
   // Tries to; what stays is removed at the next start.
   void discard_segment(const std::string& directory, uint64_t segment_id);
+  // Segments that nothing names and nobody reads any more. Tries all of them; the error is the first one's.
+  Result<> remove_segments(const std::vector<cold::SegmentEntry>& segments);
   Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table, const UserId& user,
                            const std::vector<DeletionsPtr>& deletions);
 

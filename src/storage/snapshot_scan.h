@@ -12,16 +12,15 @@ namespace kalamdb::storage {
 
 class SnapshotScan final : public duck::TableScan {
  public:
-  // Rows with `_seq` up to `expired_up_to` are hidden. `reader` keeps the segments' files; `store` must outlive it.
+  // Rows with `_seq` up to `expired_up_to` are hidden. `snapshot` keeps the segments' files; `store` must outlive it.
   SnapshotScan(const hot::Store& store, model::TablePtr table, UserId user, hot::SnapshotPtr snapshot,
-               std::vector<duck::Segment> segments, Seq expired_up_to, std::shared_ptr<void> reader)
+               std::vector<duck::Segment> segments, Seq expired_up_to)
       : store_(store),
         table_(std::move(table)),
         user_(std::move(user)),
         snapshot_(std::move(snapshot)),
         segments_(std::move(segments)),
-        expired_up_to_(expired_up_to),
-        reader_(std::move(reader)) {}
+        expired_up_to_(expired_up_to) {}
 
   const model::TablePtr& table() const override { return table_; }
   std::unique_ptr<model::RowCursor> hot(const duck::KeyRange& range, bool with_tombstones) const override;
@@ -35,7 +34,6 @@ class SnapshotScan final : public duck::TableScan {
   hot::SnapshotPtr snapshot_;
   std::vector<duck::Segment> segments_;
   Seq expired_up_to_;
-  std::shared_ptr<void> reader_;
 };
 
 // The segments of a manifest as the engine wants them; `base` is the absolute directory that their paths start from.

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "hot/keys.h"
+#include "storage/compact.h"
 #include "storage/eviction.h"
 #include "storage/flush.h"
 #include "storage/snapshot_scan.h"
@@ -35,6 +36,7 @@ Result<> StorageImpl::open() {
   KALAM_CHECK(files_.create_directories(options_.data_directory));
   KALAM_TRY(lock_, files_.lock_file(options_.data_directory + "/LOCK"));
   KALAM_TRY(store_, hot::Store::open(options_.data_directory + "/rocksdb", options_.hot));
+  collector_ = std::make_unique<FileCollector>(*store_);
   KALAM_TRY(const uint64_t orphans, segment_files_.load(*store_));
   if (orphans > 0) log::info("storage: removed {} segment files of unfinished flushes", orphans);
   // The directories themselves must survive a power failure as what is in them does.
@@ -46,11 +48,11 @@ Result<> StorageImpl::open() {
     pending_->add(*changes);
     watches_.add(changes);
   });
-  return {};
+  return remove_leftover_directories();
 }
 
 void StorageImpl::stop() {
-  readers_.stop();
+  if (collector_ != nullptr) collector_->stop();
   if (committer_ != nullptr) committer_->stop();
 }
 
@@ -91,7 +93,6 @@ Result<std::vector<std::optional<FoundRow>>> StorageImpl::find_all(const model::
   }
   if (not_hot.empty() || table->type == model::TableType::kStream) return found;
   const std::string scope = hot::scope_prefix(table->id, user);
-  const auto reader = readers_.enter(table->id);
   KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
   if (manifest == nullptr) return found;
   KALAM_TRY(auto rows, find_cold(table, scope, *manifest, not_hot, snapshot));
@@ -143,7 +144,6 @@ Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, c
   KALAM_TRY(result.segments_version, segments_->segments_version(scope, snapshot));
   if (result.segments_version == 0) return result;
   const hot::SnapshotPtr at = snapshot != nullptr ? snapshot : store_->snapshot();
-  const auto reader = readers_.enter(table->id);
   KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
   if (manifest == nullptr) return result;
   result.segments_version = manifest->segments_version;
@@ -157,7 +157,6 @@ Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, c
 Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::TablePtr& table, const UserId& user,
                                                                  const hot::SnapshotPtr& snapshot) {
   hot::SnapshotPtr at = snapshot != nullptr ? snapshot : store_->snapshot();
-  auto reader = readers_.enter(table->id);
   std::vector<duck::Segment> segments;
   if (table->type != model::TableType::kStream) {
     const std::string scope = hot::scope_prefix(table->id, user);
@@ -168,7 +167,7 @@ Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::Ta
     }
   }
   return std::make_shared<const SnapshotScan>(*store_, table, user, std::move(at), std::move(segments),
-                                              expired_up_to(*table, clock_.now_us()), std::move(reader));
+                                              expired_up_to(*table, clock_.now_us()));
 }
 
 Result<uint64_t> StorageImpl::segments_version(const model::TablePtr& table, const UserId& user,
@@ -179,32 +178,42 @@ Result<uint64_t> StorageImpl::segments_version(const model::TablePtr& table, con
 Result<std::vector<UserId>> StorageImpl::users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) {
   KALAM_TRY(std::vector<UserId> users, store_->users(table->id, snapshot));
   const std::unordered_set<UserId> hot(users.begin(), users.end());
-  KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table->id), snapshot,
-                                   [&](std::string_view scope, std::string_view) {
-                                     auto user = hot::scope_user(scope);
-                                     if (user && !hot.contains(*user)) users.push_back(*std::move(user));
-                                     return true;
-                                   }));
+  KALAM_TRY(const auto with_segments, segment_users(table->id, snapshot));
+  std::ranges::copy_if(with_segments, std::back_inserter(users),
+                       [&](const UserId& user) { return !hot.contains(user); });
   return users;
 }
 
-std::shared_ptr<std::mutex> StorageImpl::segments_mutex(TableId table) {
+SegmentsContext StorageImpl::segments_context() {
+  return {*store_, *committer_, *segments_, segment_files_, *collector_, engine_, clock_, options_.max_segment_rows};
+}
+
+std::shared_ptr<TableMutexes> StorageImpl::table_mutexes(TableId table) {
   const std::lock_guard lock(mutex_);
-  auto& entry = segments_mutexes_[table];
-  if (entry == nullptr) entry = std::make_shared<std::mutex>();
+  auto& entry = table_mutexes_[table];
+  if (entry == nullptr) entry = std::make_shared<TableMutexes>();
   return entry;
+}
+
+Result<std::vector<UserId>> StorageImpl::segment_users(TableId table, const hot::SnapshotPtr& snapshot) const {
+  std::vector<UserId> users;
+  KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table), snapshot,
+                                   [&](std::string_view scope, std::string_view) {
+                                     if (auto user = hot::scope_user(scope)) users.push_back(*std::move(user));
+                                     return true;
+                                   }));
+  return users;
 }
 
 Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
   if (table->type == model::TableType::kStream) {
     return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
   }
-  const auto mutex = segments_mutex(table->id);
-  const std::lock_guard lock(*mutex);
+  const auto mutexes = table_mutexes(table->id);
+  const std::lock_guard lock(mutexes->segments);
   // Counted before, so that what is written meanwhile stays counted.
   const uint64_t pending = pending_->count(table->id);
-  const FlushContext context{
-      *store_, *committer_, *segments_, segment_files_, engine_, clock_, options_.max_segment_rows};
+  const SegmentsContext context = segments_context();
   FlushResult result;
   KALAM_TRY(const auto users, store_->users(table->id, nullptr));
   for (const UserId& user : users) {
@@ -229,6 +238,22 @@ Result<uint64_t> StorageImpl::evict(const model::TablePtr& table, Seq up_to, uin
   request.segments_change = std::move(eviction);
   KALAM_CHECK(committer_->commit(std::move(request)));
   return rows;
+}
+
+Result<CompactResult> StorageImpl::compact(const model::TablePtr& table, const std::optional<UserId>& user,
+                                           CompactKind kind) {
+  const auto mutexes = table_mutexes(table->id);
+  const std::lock_guard lock(mutexes->maintenance);
+  const SegmentsContext context = segments_context();
+  CompactResult result;
+  std::vector<UserId> users;
+  if (user) {
+    users.push_back(*user);
+  } else {
+    KALAM_TRY(users, segment_users(table->id, nullptr));
+  }
+  for (const UserId& one : users) KALAM_CHECK(compact_scope(context, *mutexes, table, one, kind, result));
+  return result;
 }
 
 Result<TableStats> StorageImpl::stats(const model::TablePtr& table) {
@@ -258,32 +283,56 @@ Result<TableStats> StorageImpl::stats(const model::TablePtr& table) {
 }
 
 Result<uint64_t> StorageImpl::remove_segments(const model::TablePtr& table) {
-  const auto mutex = segments_mutex(table->id);
-  const std::lock_guard lock(*mutex);
-  if (!readers_.wait_until_idle(table->id)) {
-    return fail(ErrorCode::kUnavailable,
-                "The server stops; the files of " + table->qualified_name() + " are removed later");
-  }
+  const auto mutexes = table_mutexes(table->id);
+  const std::scoped_lock lock(mutexes->maintenance, mutexes->segments);
   KALAM_TRY(const TableStats before, stats(table));
-  // Files first: once the records are gone, only the next start would find them.
-  KALAM_CHECK(segment_files_.remove_directory(table->id));
-  KALAM_CHECK(erase_segment_records(table->id));
+  KALAM_TRY(const Seq erased, erase_segment_records(table->id));
+  collector_->add(erased, [this, id = table->id] { return remove_directory(id); });
   return before.segment_bytes;
 }
 
-Result<> StorageImpl::erase_segment_records(TableId table) {
+Result<> StorageImpl::remove_directory(TableId table) {
+  if (!segment_files_.known_directory(table)) return {};
+  KALAM_CHECK(segment_files_.remove_directory(table));
+  // Last, so that the next start knows of a directory that is left.
   CommitRequest request;
-  for (const auto space :
-       {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter, RecordSpace::kDirectory}) {
+  request.records.push_back({.space = RecordSpace::kDirectory, .key = hot::table_prefix(table)});
+  KALAM_CHECK(committer_->commit(std::move(request)));
+  return {};
+}
+
+Result<> StorageImpl::remove_leftover_directories() {
+  std::unordered_set<TableId> leftover;
+  for (const TableId table : segment_files_.tables()) {
+    KALAM_TRY(const auto users, segment_users(table, nullptr));
+    if (users.empty()) leftover.insert(table);
+  }
+  if (leftover.empty()) return {};
+  Result<> outcome;
+  KALAM_CHECK(store_->scan_records(RecordSpace::kTable, "", nullptr, [&](std::string_view, std::string_view json) {
+    const auto table = model::decode_table(json);
+    if (!table) outcome = fail(table.error());
+    if (table) leftover.erase(table->id);
+    return outcome.has_value();
+  }));
+  KALAM_CHECK(outcome);
+  for (const TableId table : leftover) KALAM_CHECK(remove_directory(table));
+  return {};
+}
+
+Result<Seq> StorageImpl::erase_segment_records(TableId table) {
+  CommitRequest request;
+  for (const auto space : {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter}) {
     KALAM_CHECK(
         store_->scan_records(space, hot::table_prefix(table), nullptr, [&](std::string_view key, std::string_view) {
           request.records.push_back({.space = space, .key = std::string(key)});
           return true;
         }));
   }
-  if (request.records.empty()) return {};
-  KALAM_CHECK(committer_->commit(std::move(request)));
-  return {};
+  if (request.records.empty()) return store_->last_seq();
+  request.always_sync = true;
+  KALAM_TRY(const ChangeSetPtr erased, committer_->commit(std::move(request)));
+  return erased->commit_seq;
 }
 
 }  // namespace kalamdb::storage

@@ -37,6 +37,19 @@ struct FlushResult {
   uint64_t bytes = 0;
 };
 
+enum class CompactKind : uint8_t {
+  kOptimize,  // merges small segments, and rewrites those of which many rows are deleted
+  kVacuum,    // rewrites all of which any row is deleted
+};
+
+// Of the segments that a compaction replaced, and of those in their place.
+struct CompactResult {
+  uint64_t segments_before = 0;
+  uint64_t segments_after = 0;
+  uint64_t bytes_before = 0;
+  uint64_t bytes_after = 0;
+};
+
 struct TableStats {
   uint64_t hot_rows = 0;  // estimated, tombstones included
   uint64_t cold_rows = 0;
@@ -110,11 +123,16 @@ class Storage {
   // Removes up to `max_rows` rows with such a `_seq`, in one commit that nobody is told of. Returns how many; fewer
   // than `max_rows` when no more were there. Errors: kConflict when the table was altered or dropped meanwhile.
   virtual Result<uint64_t> evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) = 0;
+  // Rewrites segments of the table, of all users or of one, as `kind` says. Rows stay what they are for every reader;
+  // it is safe beside readers, writers, flushes and a crash at any point. One at a time for a table; a second one
+  // waits.
+  virtual Result<CompactResult> compact(const model::TablePtr& table, const std::optional<UserId>& user,
+                                        CompactKind kind) = 0;
   // Hot rows written since the last flush (exact but for rows rewritten since the server started), for the row policy.
   virtual uint64_t pending_rows(TableId table) const = 0;
   virtual Result<TableStats> stats(const model::TablePtr& table) = 0;
-  // After DROP TABLE has committed: removes manifests and segment files, once no reader can need them any more.
-  // Running it again is harmless. Returns the bytes freed.
+  // After DROP TABLE has committed: removes manifests and segment files, the files as soon as no reader can need them
+  // any more. Running it again is harmless. Returns the bytes that are freed by it.
   virtual Result<uint64_t> remove_segments(const model::TablePtr& table) = 0;
 
   // Stops the committer after what has queued. Further commits fail with kUnavailable.

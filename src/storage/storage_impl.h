@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "storage/committer_thread.h"
+#include "storage/file_collector.h"
 #include "storage/pending_rows.h"
-#include "storage/readers.h"
 #include "storage/segment_cache.h"
 #include "storage/segment_files.h"
+#include "storage/segments_context.h"
 #include "storage/storage.h"
 #include "storage/write_watches.h"
 
@@ -46,6 +47,8 @@ class StorageImpl final : public Storage {
   Result<FlushResult> flush(const model::TablePtr& table) override;
   Result<Seq> evictable_up_to(const model::TablePtr& table) override;
   Result<uint64_t> evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) override;
+  Result<CompactResult> compact(const model::TablePtr& table, const std::optional<UserId>& user,
+                                CompactKind kind) override;
   uint64_t pending_rows(TableId table) const override { return pending_->count(table); }
   Result<TableStats> stats(const model::TablePtr& table) override;
   Result<uint64_t> remove_segments(const model::TablePtr& table) override;
@@ -59,9 +62,15 @@ class StorageImpl final : public Storage {
   Result<std::vector<duck::SegmentRow>> find_cold(const model::TablePtr& table, const std::string& scope,
                                                   const cold::Manifest& manifest, std::span<const std::string> keys,
                                                   const hot::SnapshotPtr& snapshot);
-  // Held while segments of the table come or go.
-  std::shared_ptr<std::mutex> segments_mutex(TableId table);
-  Result<> erase_segment_records(TableId table);
+  SegmentsContext segments_context();
+  std::shared_ptr<TableMutexes> table_mutexes(TableId table);
+  // Whose segments there are.
+  Result<std::vector<UserId>> segment_users(TableId table, const hot::SnapshotPtr& snapshot) const;
+  // Returns the commit.
+  Result<Seq> erase_segment_records(TableId table);
+  Result<> remove_directory(TableId table);
+  // Of tables that were dropped, and whose segments nothing names any more, when the server stopped.
+  Result<> remove_leftover_directories();
 
   platform::FileSystem& files_;
   platform::Clock& clock_;
@@ -73,12 +82,12 @@ class StorageImpl final : public Storage {
   std::unique_ptr<SegmentCache> segments_;
   std::unique_ptr<PendingRows> pending_;
   SegmentFiles segment_files_;
-  Readers readers_;
   WriteWatches watches_;
   std::unique_ptr<CommitterThread> committer_;
+  std::unique_ptr<FileCollector> collector_;
 
   std::mutex mutex_;
-  std::unordered_map<TableId, std::shared_ptr<std::mutex>> segments_mutexes_;
+  std::unordered_map<TableId, std::shared_ptr<TableMutexes>> table_mutexes_;
 };
 
 }  // namespace kalamdb::storage

@@ -12,44 +12,7 @@
 namespace kalamdb::storage {
 namespace {
 
-class StorageTest : public DatabaseTest {
- protected:
-  void fill(const model::TablePtr& table, const UserId& user, int64_t first, int64_t last) {
-    CommitRequest request;
-    for (int64_t id = first; id <= last; ++id) request.rows.push_back(insert(table, user, id, id * 10));
-    const auto done = database_->committer().commit(std::move(request));
-    ASSERT_TRUE(done) << done.error().message;
-  }
-  Rows filled(int64_t first, int64_t last) {
-    Rows rows;
-    for (int64_t id = first; id <= last; ++id) rows[id] = id * 10;
-    return rows;
-  }
-  // Every hot row has exactly one entry in the change index, and every entry a row.
-  void check_change_index(const model::TablePtr& table, const UserId& user) {
-    const auto count = [](std::unique_ptr<model::RowCursor> cursor) {
-      size_t rows = 0;
-      while (true) {
-        const auto record = cursor->next();
-        if (!record) {
-          ADD_FAILURE() << record.error().message;
-          return rows;
-        }
-        if (!*record) return rows;
-        ++rows;
-      }
-    };
-    ASSERT_EQ(count(database_->hot().scan_changes(table->id, user, 0, nullptr)),
-              count(database_->hot().scan(table->id, user, "", "", true, nullptr)));
-  }
-  // Commits are answered before they are published: by the time the next one is answered, they are.
-  void wait_until_published() {
-    CommitRequest request;
-    request.records.push_back({hot::RecordSpace::kSetting, "next", "1", std::nullopt});
-    ASSERT_TRUE(database_->committer().commit(std::move(request)));
-  }
-  std::vector<std::string> stored_files() { return *real_files_.list_recursive(storage_directory()); }
-};
+class StorageTest : public DatabaseTest {};
 
 TEST_F(StorageTest, ARowThatIsAcknowledgedIsPending) {
   ASSERT_EQ(database_->pending_rows(shared_->id), 0u);
@@ -237,17 +200,12 @@ TEST_F(StorageTest, ADroppedTablesFilesGoWhenNobodyReadsThem) {
   create(next);
   fill(next, nobody_, 1, 3);
   ASSERT_TRUE(flush(next));
-  std::atomic<bool> removed = false;
-  std::thread remover([&] {
-    const auto freed = database_->remove_segments(shared_);
-    EXPECT_TRUE(freed && *freed > 0);
-    removed = true;
-  });
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_FALSE(removed);
+  const auto freed = database_->remove_segments(shared_);
+  EXPECT_TRUE(freed && *freed > 0);
   EXPECT_TRUE(read_test_segment(reading->segments()[0].path));
+  EXPECT_EQ((*database_->scan(shared_, nobody_, nullptr))->segments().size(), 0u);
   reading.reset();
-  remover.join();
+  wait_until([&] { return stored_files().size() == 2; });
   EXPECT_EQ(stored_files(), (std::vector<std::string>{"app/notes-9/batch-0.parquet", "app/notes-9/manifest.json"}));
   EXPECT_EQ(*database_->remove_segments(shared_), 0u);
   EXPECT_EQ(*scan(next, nobody_), filled(1, 3));
@@ -349,11 +307,7 @@ TEST_F(StorageTest, ACrashDuringAFlushLosesAndDoublesNothing) {
   std::vector<std::string> crashes;
   const auto crash = [&] {
     crashes.push_back(copy + std::to_string(crashes.size()));
-    std::error_code vanished;  // RocksDB removes files that it needs no more in the background
-    do {
-      std::filesystem::remove_all(crashes.back());
-      std::filesystem::copy(directory_, crashes.back(), std::filesystem::copy_options::recursive, vanished);
-    } while (vanished);
+    copy_directory(crashes.back());
     return Result<>();
   };
   engine_.after_write = crash;
@@ -392,7 +346,7 @@ class RandomStorageTest : public StorageTest, public testing::WithParamInterface
   };
 };
 
-// Random writes, flushes with writes in between, and restarts, compared with a map at every step.
+// Random writes, flushes and compactions with writes in between, and restarts, compared with a map at every step.
 TEST_P(RandomStorageTest, AgreesWithAModel) {
   max_segment_rows_ = GetParam();
   open();
@@ -431,6 +385,11 @@ TEST_P(RandomStorageTest, AgreesWithAModel) {
       const auto flushed = flush(random() % 2 == 0 ? shared_ : user_table_);
       ASSERT_TRUE(flushed) << flushed.error().message;
     }
+    if (random() % 4 == 0) {
+      const auto compacted = database_->compact(random() % 2 == 0 ? shared_ : user_table_, std::nullopt,
+                                                random() % 2 == 0 ? CompactKind::kOptimize : CompactKind::kVacuum);
+      ASSERT_TRUE(compacted) << compacted.error().message;
+    }
     if (random() % 5 == 0) past.push_back({database_->hot().snapshot(), scopes});
     if (past.size() > 3) past.erase(past.begin());
     if (random() % 12 == 0) {
@@ -460,7 +419,7 @@ TEST_P(RandomStorageTest, AgreesWithAModel) {
 
 INSTANTIATE_TEST_SUITE_P(SegmentSizes, RandomStorageTest, testing::Values(30, 100, 200'000));
 
-TEST_F(StorageTest, WritersAndFlushesDoNotDisturbEachOther) {
+TEST_F(StorageTest, WritersFlushesAndCompactionsDoNotDisturbEachOther) {
   constexpr int kWriters = 3;
   std::vector<Rows> expected(kWriters);
   std::atomic<bool> done = false;
@@ -468,6 +427,12 @@ TEST_F(StorageTest, WritersAndFlushesDoNotDisturbEachOther) {
     while (!done) {
       const auto flushed = flush(shared_);
       ASSERT_TRUE(flushed) << flushed.error().message;
+    }
+  });
+  std::thread compactor([&] {
+    while (!done) {
+      const auto compacted = database_->compact(shared_, std::nullopt, CompactKind::kVacuum);
+      ASSERT_TRUE(compacted) << compacted.error().message;
     }
   });
   std::thread reader([&] {
@@ -499,6 +464,7 @@ TEST_F(StorageTest, WritersAndFlushesDoNotDisturbEachOther) {
   for (auto& writer : writers) writer.join();
   done = true;
   flusher.join();
+  compactor.join();
   reader.join();
   Rows all;
   for (Rows& rows : expected) all.merge(rows);

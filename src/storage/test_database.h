@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "hot/keys.h"
@@ -164,6 +167,63 @@ class DatabaseTest : public testing::Test {
   }
 
   Result<FlushResult> flush(const model::TablePtr& table) { return database_->flush(table); }
+
+  void fill(const model::TablePtr& table, const UserId& user, int64_t first, int64_t last) {
+    CommitRequest request;
+    for (int64_t id = first; id <= last; ++id) request.rows.push_back(insert(table, user, id, id * 10));
+    const auto done = database_->committer().commit(std::move(request));
+    ASSERT_TRUE(done) << done.error().message;
+  }
+  Rows filled(int64_t first, int64_t last) {
+    Rows rows;
+    for (int64_t id = first; id <= last; ++id) rows[id] = id * 10;
+    return rows;
+  }
+  // Every hot row has exactly one entry in the change index, and every entry a row.
+  void check_change_index(const model::TablePtr& table, const UserId& user) {
+    const auto count = [](std::unique_ptr<model::RowCursor> cursor) {
+      size_t rows = 0;
+      while (true) {
+        const auto record = cursor->next();
+        if (!record) {
+          ADD_FAILURE() << record.error().message;
+          return rows;
+        }
+        if (!*record) return rows;
+        ++rows;
+      }
+    };
+    ASSERT_EQ(count(database_->hot().scan_changes(table->id, user, 0, nullptr)),
+              count(database_->hot().scan(table->id, user, "", "", true, nullptr)));
+  }
+  // Commits are answered before they are published: by the time the next one is answered, they are.
+  void wait_until_published() {
+    CommitRequest request;
+    request.records.push_back({hot::RecordSpace::kSetting, "next", "1", std::nullopt});
+    ASSERT_TRUE(database_->committer().commit(std::move(request)));
+  }
+  std::vector<std::string> stored_files() {
+    while (true) {  // what is removed while it is listed makes it fail
+      if (auto files = real_files_.list_recursive(storage_directory())) return *std::move(files);
+    }
+  }
+  // Everything that is on the disk at this moment, as a crash leaves it.
+  void copy_directory(const std::string& to) {
+    std::error_code vanished;  // RocksDB removes files that it needs no more in the background
+    do {
+      std::filesystem::remove_all(to);
+      std::filesystem::copy(directory_, to, std::filesystem::copy_options::recursive, vanished);
+    } while (vanished);
+  }
+  // Of what happens on another thread.
+  static void wait_until(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), end) << "it did not happen";
+      std::this_thread::yield();
+    }
+  }
+
   std::string storage_directory() const { return directory_ + "/storage"; }
 
   const model::TablePtr shared_ = test_table(1, model::TableType::kShared, "notes");

@@ -37,6 +37,27 @@ inline Result<std::vector<TestSegmentRow>> read_test_segment(const std::string& 
   return rows;
 }
 
+class TestSegmentRows final : public duck::SegmentRows {
+ public:
+  TestSegmentRows(const duck::Segment& segment, std::vector<TestSegmentRow> rows)
+      : segment_(segment), rows_(std::move(rows)) {}
+
+  Result<const duck::SegmentRow*> next() override {
+    while (next_ < rows_.size() && segment_.deleted && segment_.deleted->contains(next_)) ++next_;
+    if (next_ >= rows_.size()) return nullptr;
+    TestSegmentRow& row = rows_[next_];
+    current_ = {segment_.id, next_, row.seq, std::move(row.key), std::move(row.row)};
+    ++next_;
+    return &current_;
+  }
+
+ private:
+  duck::Segment segment_;
+  std::vector<TestSegmentRow> rows_;
+  uint32_t next_ = 0;
+  duck::SegmentRow current_;
+};
+
 class TestEngine final : public duck::Engine {
  public:
   // Called once a segment's rows are written, before the caller goes on.
@@ -78,6 +99,12 @@ class TestEngine final : public duck::Engine {
       }
     }
     return found;
+  }
+
+  Result<std::unique_ptr<duck::SegmentRows>> read_segment(const model::TablePtr&,
+                                                          const duck::Segment& segment) override {
+    KALAM_TRY(auto rows, read_test_segment(segment.path));
+    return std::make_unique<TestSegmentRows>(segment, std::move(rows));
   }
 
   Result<std::unique_ptr<duck::QueryResult>> query(const duck::Statement&, duck::SourceResolver&,

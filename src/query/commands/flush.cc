@@ -2,6 +2,7 @@
 // ns] (without IN: every namespace)
 #include "auth/permissions.h"
 #include "query/commands.h"
+#include "query/commands/maintained_table.h"
 #include "query/maintenance.h"
 
 namespace kalamdb::query {
@@ -17,30 +18,13 @@ class FlushTable : public Command {
   }
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
-    const std::string qualified = namespace_of(name_, context) + "." + name_.name;
-    KALAM_TRY(const model::TablePtr table, services.catalog.find_table(namespace_of(name_, context), name_.name));
-    if (table == nullptr) return fail(ErrorCode::kNotFound, "Table " + qualified + " not found");
-    if (table->is_view()) {
-      return fail(ErrorCode::kInvalidOperation, qualified + " is a view, which has no rows of its own to flush");
-    }
-    if (table->type == model::TableType::kStream) {
-      return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
-    }
-    StatementResult result;
-    const bool running = is_flush_live(services, *table);
-    if (!running && services.storage.pending_rows(table->id) == 0) {
-      result.message = "Storage flush skipped: no pending writes for table '" + qualified + "'";
+    KALAM_TRY(const model::TablePtr table, find_maintained_table(services, context, name_, "STORAGE FLUSH TABLE"));
+    if (!is_flush_live(services, *table) && services.storage.pending_rows(table->id) == 0) {
+      StatementResult result;
+      result.message = "Storage flush skipped: no pending writes for table '" + table->qualified_name() + "'";
       return result;
     }
-    const auto job = start_flush(services, *table);
-    if (job) {
-      result.message = "Storage flush started for table '" + qualified + "'. Job ID: " + *job;
-    } else if (job.error().code == ErrorCode::kIdempotentConflict) {
-      result.message = "Storage flush skipped: a flush is already queued or running for table '" + qualified + "'";
-    } else {
-      return fail(job.error());
-    }
-    return result;
+    return started_or_skipped(start_flush(services, *table), "Storage flush", "a flush", *table);
   }
 
  private:
@@ -66,7 +50,7 @@ class FlushAll : public Command {
     std::string ids;
     KALAM_TRY(const auto tables, services.catalog.tables(namespace_id));
     for (const auto& table : tables) {
-      if (table->type == model::TableType::kStream || services.storage.pending_rows(table->id) == 0) continue;
+      if (!has_segments(table->type) || services.storage.pending_rows(table->id) == 0) continue;
       const auto job = start_flush(services, *table);
       if (!job && job.error().code == ErrorCode::kIdempotentConflict) continue;
       if (!job) return fail(job.error());
@@ -84,17 +68,6 @@ class FlushAll : public Command {
   std::optional<std::string> namespace_id_;
 };
 
-Result<std::optional<std::string>> read_namespace(TokenReader& reader) {
-  std::optional<std::string> namespace_id;
-  if (reader.accept("in")) {
-    (void)reader.accept("namespace");
-    KALAM_TRY(const Name name, reader.name("a namespace name"));
-    namespace_id = lower(name.text);
-  }
-  KALAM_CHECK(reader.end());
-  return namespace_id;
-}
-
 }  // namespace
 
 ParsedCommand parse_flush_table(TokenReader& reader) {
@@ -104,12 +77,14 @@ ParsedCommand parse_flush_table(TokenReader& reader) {
 }
 
 ParsedCommand parse_flush_all_tables(TokenReader& reader) {
-  KALAM_TRY(auto namespace_id, read_namespace(reader));
+  KALAM_TRY(auto namespace_id, read_in_namespace(reader));
+  KALAM_CHECK(reader.end());
   return std::make_unique<FlushAll>(std::move(namespace_id));
 }
 
 ParsedCommand parse_storage_flush_all(TokenReader& reader) {
-  KALAM_TRY(auto namespace_id, read_namespace(reader));
+  KALAM_TRY(auto namespace_id, read_in_namespace(reader));
+  KALAM_CHECK(reader.end());
   return std::make_unique<FlushAll>(namespace_id.value_or(""));
 }
 

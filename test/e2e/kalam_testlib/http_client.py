@@ -86,6 +86,17 @@ def flush(root, statement, timeout_s=DEADLINE_S):
     wait_until(is_over, statement, timeout_s, interval_s=0.003)
 
 
+def wait_for_job(root, job_id, timeout_s=DEADLINE_S):
+    """Waits until the job has ended well, and returns what its message tells."""
+
+    def ended():
+        status, message = root.rows("SELECT status, message FROM system.jobs WHERE job_id = $1", [job_id])[0]
+        assert status in ("queued", "running", "completed"), (job_id, status, message)
+        return message if status == "completed" else None
+
+    return json.loads(wait_until(ended, f"the end of job {job_id}", timeout_s))
+
+
 class Client:
     """Talks to one server as one user: by token, or without identity when `token` is None."""
 
@@ -200,6 +211,13 @@ class Client:
 
     def flush(self, table, timeout_s=DEADLINE_S):
         flush(self, f"STORAGE FLUSH TABLE {table}", timeout_s)
+
+    def job(self, statement, root=None, timeout_s=DEADLINE_S):
+        """Runs a statement that starts one job, waits until it has ended well, and returns what its message tells.
+        `root` reads system.jobs where the caller must not."""
+        found = re.search(r"Job ID: (\S+)", self.result(statement)["message"])
+        assert found, f"no job was started by {statement}"
+        return wait_for_job(root or self, found[1], timeout_s)
 
     def login(self, user, password):
         return self.request("POST", "/v1/api/auth/login", {"user": user, "password": password})

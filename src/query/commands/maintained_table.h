@@ -1,0 +1,33 @@
+// What the statements that maintain tables share: flushes, compactions and the like.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "query/command.h"
+
+namespace kalamdb::query {
+
+// Whether rows of such tables can lie in segments.
+inline bool has_segments(model::TableType type) {
+  return type == model::TableType::kUser || type == model::TableType::kShared;
+}
+
+// The table, for `statement` ("STORAGE COMPACT TABLE"). Errors: kNotFound, kInvalidOperation for what has no segments.
+Result<model::TablePtr> find_maintained_table(const Services& services, const StatementContext& context,
+                                              const QualifiedName& name, const std::string& statement);
+
+// Whose rows the caller may maintain by `statement` ("OPTIMIZE"): all (nullopt), or of a USER table their own.
+// Errors: kUnauthorized.
+Result<std::optional<UserId>> maintained_user(const model::TableDefinition& table, const Caller& caller,
+                                              std::string_view statement);
+
+// The answer to a statement that starts a job: `what` is "Storage compaction", `one` "a compaction".
+Result<StatementResult> started_or_skipped(const Result<std::string>& job, const std::string& what,
+                                           const std::string& one, const model::TableDefinition& table);
+
+// `[IN [NAMESPACE] name]`.
+Result<std::optional<std::string>> read_in_namespace(TokenReader& reader);
+
+}  // namespace kalamdb::query

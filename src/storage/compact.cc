@@ -1,0 +1,183 @@
+#include "storage/compact.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cold/bloom.h"
+#include "hot/keys.h"
+#include "storage/compact_change.h"
+#include "storage/compact_plan.h"
+#include "storage/manifest_export.h"
+#include "storage/merge_cursor.h"
+#include "storage/snapshot_scan.h"
+
+namespace kalamdb::storage {
+namespace {
+
+// Merging may leave small segments that can be merged again; what comes in meanwhile waits for the next compaction.
+constexpr int kMaxRounds = 8;
+
+// One step: some segments of a scope at a snapshot.
+struct Step {
+  const SegmentsContext& context;
+  TableMutexes& mutexes;
+  const model::TablePtr& table;
+  const UserId& user;
+  const std::string& scope;
+  hot::SnapshotPtr snapshot;
+  cold::Manifest sources;  // only those that are replaced
+  std::vector<DeletionsPtr> deletions;
+  std::vector<cold::SegmentEntry> outputs;
+  std::vector<std::string> filter_records;
+};
+
+// Numbers for `count` new segments, which nobody else uses from now on.
+Result<uint64_t> reserve_numbers(const Step& step, uint64_t count) {
+  const std::lock_guard lock(step.mutexes.segments);
+  KALAM_TRY(auto record, step.context.store.get_record(hot::RecordSpace::kManifest, step.scope, nullptr));
+  if (!record) return fail(ErrorCode::kConflict, "The table's segments were removed meanwhile");
+  KALAM_TRY(cold::Manifest manifest, cold::decode_manifest(*record));
+  const std::string directory = step.context.files.scope_directory(*step.table, step.user);
+  uint64_t first = manifest.next_segment;
+  for (uint64_t id = first; id < first + count; ++id) {
+    if (step.context.files.segment_exists(directory, id)) first = id + 1;
+  }
+  manifest.next_segment = first + count;
+  ++manifest.version;
+  CommitRequest request;
+  request.records.push_back({.space = hot::RecordSpace::kManifest,
+                             .key = step.scope,
+                             .value = cold::encode(manifest),
+                             .expected = *std::move(record)});
+  KALAM_CHECK(step.context.committer.commit(std::move(request)));
+  return first;
+}
+
+Result<> write_output(Step& step, uint64_t segment_id, uint64_t rows, MergeCursor& cursor) {
+  const std::string directory = step.context.files.scope_directory(*step.table, step.user);
+  cursor.begin_segment(rows);
+  step.outputs.push_back({.id = segment_id, .path = directory + "/" + cold::segment_file_name(segment_id)});
+  KALAM_TRY(const auto written, step.context.files.write_segment(step.context.engine, directory, segment_id, step.table,
+                                                                 step.user, cursor));
+  const MergeCursor::Notes notes = cursor.take_notes();
+  if (written.row_count != rows || notes.keys.size() != rows) {
+    return fail(ErrorCode::kCorruption, "Segments to be merged have fewer rows than their manifest says");
+  }
+  cold::SegmentEntry& entry = step.outputs.back();
+  entry.row_count = rows;
+  entry.size_bytes = written.size_bytes;
+  entry.schema_version = step.table->schema_version;
+  entry.min_seq = notes.min_seq;
+  entry.max_seq = notes.max_seq;
+  entry.min_key = notes.keys.front();
+  entry.max_key = notes.keys.back();
+  entry.created_at_us = step.context.clock.now_us();
+  step.filter_records.push_back(cold::BloomFilter::build(notes.keys).record());
+  return {};
+}
+
+// Writes the live rows of the step's segments into as few new ones as hold them, of equal size.
+Result<> write_outputs(Step& step, std::vector<CompactedSegment>& compacted) {
+  uint64_t rows = 0;
+  for (size_t i = 0; i < compacted.size(); ++i) rows += live_rows(step.sources.segments[i], step.deletions[i]);
+  if (rows == 0) return {};
+  const uint64_t count = (rows + step.context.max_segment_rows - 1) / step.context.max_segment_rows;
+  KALAM_TRY(const uint64_t first, reserve_numbers(step, count));
+  const auto segments = to_segments(step.sources, step.deletions, step.context.files.base());
+  KALAM_TRY(const auto cursor, MergeCursor::open(step.context.engine, step.table, segments, compacted));
+  for (uint64_t i = 0; i < count; ++i) {
+    KALAM_CHECK(write_output(step, first + i, rows / count + (i < rows % count ? 1 : 0), *cursor));
+  }
+  return {};
+}
+
+Result<Seq> commit(Step& step, std::vector<CompactedSegment> compacted) {
+  auto change = std::make_shared<CompactChange>(CompactChange::Input{.table = step.table,
+                                                                     .scope = step.scope,
+                                                                     .snapshot = std::move(step.snapshot),
+                                                                     .sources = std::move(compacted),
+                                                                     .outputs = step.outputs,
+                                                                     .filter_records = std::move(step.filter_records),
+                                                                     .now_us = step.context.clock.now_us()});
+  KALAM_CHECK(change->prepare(step.context.store));
+  const std::lock_guard lock(step.mutexes.segments);
+  CommitRequest request;
+  request.segments_change = std::move(change);
+  request.always_sync = true;
+  KALAM_TRY(const ChangeSetPtr done, step.context.committer.commit(std::move(request)));
+  return done->commit_seq;
+}
+
+void discard_outputs(const Step& step) {
+  const std::string directory = step.context.files.scope_directory(*step.table, step.user);
+  for (const cold::SegmentEntry& output : step.outputs) step.context.files.discard_segment(directory, output.id);
+}
+
+Result<> run(Step& step, CompactResult& result) {
+  std::vector<CompactedSegment> compacted;
+  for (size_t i = 0; i < step.sources.segments.size(); ++i) {
+    const cold::SegmentEntry& segment = step.sources.segments[i];
+    compacted.push_back({.id = segment.id,
+                         .deletions = step.deletions[i],
+                         .places = std::vector<uint32_t>(segment.row_count, CompactedSegment::kDropped)});
+  }
+  if (auto written = write_outputs(step, compacted); !written) {
+    discard_outputs(step);
+    return written;
+  }
+  const auto committed = commit(step, std::move(compacted));
+  if (!committed) {
+    // With kUnavailable it is open whether the log has the commit: the next start knows.
+    if (committed.error().code != ErrorCode::kUnavailable) discard_outputs(step);
+    return fail(committed.error());
+  }
+  for (const cold::SegmentEntry& source : step.sources.segments) result.bytes_before += source.size_bytes;
+  for (const cold::SegmentEntry& output : step.outputs) result.bytes_after += output.size_bytes;
+  result.segments_before += step.sources.segments.size();
+  result.segments_after += step.outputs.size();
+  step.context.collector.add(*committed, [&files = step.context.files, replaced = std::move(step.sources.segments)] {
+    return files.remove_segments(replaced);
+  });
+  return {};
+}
+
+// One round over what there is now; true if it changed anything.
+Result<bool> run_round(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
+                       const UserId& user, CompactKind kind, uint64_t& first_new, CompactResult& result) {
+  const std::string scope = hot::scope_prefix(table->id, user);
+  hot::SnapshotPtr snapshot = context.store.snapshot();
+  KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
+  if (manifest == nullptr) return false;
+  KALAM_TRY(const auto deletions, context.segments.all_deletions(scope, *manifest, snapshot));
+  first_new = std::min(first_new, manifest->next_segment);
+  const auto groups = plan_compaction(*table, *manifest, deletions, kind, context.max_segment_rows, first_new);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    Step step{context, mutexes, table, user, scope, snapshot};
+    if (g + 1 == groups.size()) snapshot.reset();  // the last step must not keep the files that it replaces
+    for (const size_t i : groups[g]) {
+      step.sources.segments.push_back(manifest->segments[i]);
+      step.deletions.push_back(deletions[i]);
+    }
+    KALAM_CHECK(run(step, result));
+  }
+  return !groups.empty();
+}
+
+}  // namespace
+
+Result<> compact_scope(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
+                       const UserId& user, CompactKind kind, CompactResult& result) {
+  const uint64_t before = result.segments_before;
+  uint64_t first_new = UINT64_MAX;
+  const auto compacted = [&]() -> Result<> {
+    for (int round = 0; round < kMaxRounds; ++round) {
+      KALAM_TRY(const bool changed, run_round(context, mutexes, table, user, kind, first_new, result));
+      if (!changed) break;
+    }
+    return {};
+  }();
+  if (result.segments_before > before) export_manifest(context, table, user);
+  return compacted;
+}
+
+}  // namespace kalamdb::storage

@@ -1,0 +1,20 @@
+#include "storage/manifest_export.h"
+
+#include "base/log.h"
+#include "hot/keys.h"
+
+namespace kalamdb::storage {
+
+void export_manifest(const SegmentsContext& context, const model::TablePtr& table, const UserId& user) {
+  const auto exported = [&]() -> Result<> {
+    const std::string scope = hot::scope_prefix(table->id, user);
+    const auto snapshot = context.store.snapshot();
+    KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
+    if (manifest == nullptr) return {};
+    KALAM_TRY(const auto deletions, context.segments.all_deletions(scope, *manifest, snapshot));
+    return context.files.export_manifest(*manifest, *table, user, deletions);
+  }();
+  if (!exported) log::warn("storage: manifest.json of {}: {}", table->qualified_name(), exported.error().message);
+}
+
+}  // namespace kalamdb::storage

@@ -1,0 +1,11 @@
+// Writes manifest.json from the records.
+#pragma once
+
+#include "storage/segments_context.h"
+
+namespace kalamdb::storage {
+
+// Logs what fails: the record in the hot store is what counts, and the next export has all of it.
+void export_manifest(const SegmentsContext& context, const model::TablePtr& table, const UserId& user);
+
+}  // namespace kalamdb::storage

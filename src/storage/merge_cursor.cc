@@ -1,0 +1,62 @@
+#include "storage/merge_cursor.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace kalamdb::storage {
+
+Result<std::unique_ptr<MergeCursor>> MergeCursor::open(duck::Engine& engine, const model::TablePtr& table,
+                                                       const std::vector<duck::Segment>& segments,
+                                                       std::vector<CompactedSegment>& compacted) {
+  std::unique_ptr<MergeCursor> cursor(new MergeCursor);
+  cursor->sources_.resize(segments.size());
+  for (size_t i = 0; i < segments.size(); ++i) {
+    KALAM_TRY(cursor->sources_[i].rows, engine.read_segment(table, segments[i]));
+    cursor->sources_[i].segment = &compacted[i];
+    KALAM_CHECK(cursor->advance(i));
+  }
+  return cursor;
+}
+
+void MergeCursor::begin_segment(uint64_t rows) {
+  notes_ = {};
+  left_ = rows;
+}
+
+Result<> MergeCursor::advance(size_t source) {
+  KALAM_TRY(sources_[source].row, sources_[source].rows->next());
+  if (sources_[source].row == nullptr) return {};
+  heap_.push_back(source);
+  std::ranges::push_heap(heap_, std::greater<>(), [this](size_t i) { return key_of(i); });
+  return {};
+}
+
+size_t MergeCursor::take_least() {
+  std::ranges::pop_heap(heap_, std::greater<>(), [this](size_t i) { return key_of(i); });
+  const size_t least = heap_.back();
+  heap_.pop_back();
+  return least;
+}
+
+Result<std::optional<model::RowRecord>> MergeCursor::next() {
+  if (left_ == 0) return std::nullopt;
+  if (in_hand_) KALAM_CHECK(advance(*std::exchange(in_hand_, std::nullopt)));
+  if (heap_.empty()) return std::nullopt;
+  in_hand_ = take_least();
+  const duck::SegmentRow& row = *sources_[*in_hand_].row;
+  std::vector<uint32_t>& places = sources_[*in_hand_].segment->places;
+  if ((written_ > 0 && row.key <= last_key_) || row.position >= places.size()) {
+    return fail(ErrorCode::kCorruption, "Segment " + cold::segment_file_name(row.segment_id) +
+                                            " is out of order, or has a row that another segment has too");
+  }
+  last_key_ = row.key;
+  places[row.position] = written_++;
+  --left_;
+  notes_.keys.push_back(row.key);
+  notes_.min_seq = std::min(notes_.min_seq, row.seq);
+  notes_.max_seq = std::max(notes_.max_seq, row.seq);
+  return model::RowRecord{.seq = row.seq, .key = row.key, .row = row.row};
+}
+
+}  // namespace kalamdb::storage

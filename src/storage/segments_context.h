@@ -1,0 +1,36 @@
+// What whatever writes segments works with.
+#pragma once
+
+#include <mutex>
+
+#include "duck/engine.h"
+#include "hot/store.h"
+#include "platform/clock.h"
+#include "storage/committer.h"
+#include "storage/file_collector.h"
+#include "storage/segment_cache.h"
+#include "storage/segment_files.h"
+
+namespace kalamdb::storage {
+
+// All of it outlives the work.
+struct SegmentsContext {
+  hot::Store& store;
+  Committer& committer;
+  SegmentCache& segments;
+  SegmentFiles& files;
+  FileCollector& collector;
+  duck::Engine& engine;
+  const platform::Clock& clock;
+  uint64_t max_segment_rows = 0;
+};
+
+// Of one table. Who needs both takes `maintenance` first.
+struct TableMutexes {
+  // Held by a flush, and by others while they choose numbers for segments and while they commit.
+  std::mutex segments;
+  // Held as long as a compaction and the like run: one at a time.
+  std::mutex maintenance;
+};
+
+}  // namespace kalamdb::storage
