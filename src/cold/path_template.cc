@@ -8,12 +8,23 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/assert.h"
+
 namespace kalamdb::cold {
 namespace {
 
 constexpr std::string_view kNamespace = "{namespace}";
 constexpr std::string_view kTable = "{tableName}";
+constexpr std::string_view kShard = "{shard}";
 constexpr std::string_view kUser = "{userId}";
+
+// In the canonical or a legacy spelling.
+bool is_namespace(std::string_view part) {
+  return part == kNamespace || part == "{namespace_id}" || part == "{namespaceId}" || part == "{namespace-id}";
+}
+bool is_table(std::string_view part) { return part == kTable || part == "{table_name}" || part == "{table-id}"; }
+bool is_shard(std::string_view part) { return part == kShard || part == "{shard_id}" || part == "{shard-id}"; }
+bool is_user(std::string_view part) { return part == kUser || part == "{user_id}" || part == "{user-id}"; }
 
 // File systems end names at 255 bytes; a file name's worth of room stays for what tools append.
 constexpr size_t kMaxComponentBytes = 200;
@@ -45,7 +56,7 @@ Result<> validate_path(std::string_view kind, std::string_view text) {
   }
   for (const std::string_view part : split(text)) {
     if (part.starts_with('{')) {
-      if (part == kNamespace || part == kTable || part == kUser) continue;
+      if (part == kNamespace || part == kTable || part == kShard || part == kUser) continue;
       return invalid(kind, "unknown placeholder " + std::string(part));
     }
     if (!std::ranges::all_of(part, is_safe)) {
@@ -79,9 +90,10 @@ Result<> validate_shared_template(std::string_view path_template) {
 
 Result<> validate_user_template(std::string_view path_template) {
   constexpr std::string_view kKind = "User";
+  // {shard} alone is not enough: segments are named within a user's directory.
   if (!path_template.contains(kUser)) return invalid(kKind, "{userId} is required");
   // Those that are there must be in this order.
-  constexpr std::array kOrder = {kNamespace, kTable, kUser};
+  constexpr std::array kOrder = {kNamespace, kTable, kShard, kUser};
   for (size_t i = 0; i < kOrder.size(); ++i) {
     for (size_t j = i + 1; j < kOrder.size(); ++j) {
       const size_t first = path_template.find(kOrder[i]);
@@ -91,7 +103,25 @@ Result<> validate_user_template(std::string_view path_template) {
       }
     }
   }
-  return validate_path(kKind, path_template);
+  KALAM_CHECK(validate_path(kKind, path_template));
+  if (split_at_table(path_template).table.empty()) {
+    return invalid(kKind, "the first part of the path may not have {userId} or {shard}");
+  }
+  return {};
+}
+
+SplitTemplate split_at_table(std::string_view path_template) {
+  size_t begin = 0;
+  for (bool has_table = false; !has_table && begin < path_template.size();) {
+    const size_t end = std::min(path_template.find('/', begin), path_template.size());
+    const auto parts = split(path_template.substr(begin, end - begin));
+    if (std::ranges::any_of(parts, is_user) || std::ranges::any_of(parts, is_shard)) break;
+    has_table = std::ranges::any_of(parts, is_table);
+    begin = std::min(end + 1, path_template.size());
+  }
+  std::string_view table = path_template.substr(0, begin);
+  if (table.ends_with('/')) table.remove_suffix(1);
+  return {std::string(table), std::string(path_template.substr(begin))};
 }
 
 Result<std::string> resolve_path(std::string_view path_template, const PathNames& names) {
@@ -99,17 +129,28 @@ Result<std::string> resolve_path(std::string_view path_template, const PathNames
   for (const std::string_view part : split(path_template)) {
     if (!part.starts_with('{')) {
       path += part;
-    } else if (part == kNamespace || part == "{namespace_id}" || part == "{namespaceId}" || part == "{namespace-id}") {
+    } else if (is_namespace(part)) {
       path += names.namespace_id;
-    } else if (part == kTable || part == "{table_name}" || part == "{table-id}") {
+    } else if (is_table(part)) {
       path += names.table_name;
-    } else if (part == kUser || part == "{user_id}" || part == "{user-id}") {
+    } else if (is_shard(part)) {
+      if (!names.user.value.empty()) path += std::to_string(user_shard(names.user, names.user_shards));
+    } else if (is_user(part)) {
       path += path_component(names.user);
     } else {
       return fail(ErrorCode::kInvalidInput, "The path template has the unknown placeholder " + std::string(part));
     }
   }
+  // A shard of nobody leaves an empty component.
+  for (size_t at; (at = path.find("//")) != std::string::npos;) path.erase(at, 1);
+  if (path.starts_with('/')) path.erase(0, 1);
+  if (path.ends_with('/')) path.pop_back();
   return path;
+}
+
+uint32_t user_shard(const UserId& user, uint32_t shards) {
+  KALAM_ASSERT(shards > 0);
+  return static_cast<uint32_t>(XXH3_64bits(user.value.data(), user.value.size()) % shards);
 }
 
 std::string path_component(const UserId& user) {

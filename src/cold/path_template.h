@@ -1,6 +1,7 @@
 // Where segments lie below a storage's base directory: templates such as "{namespace}/{tableName}/{userId}".
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,16 +18,31 @@ inline constexpr std::string_view kDefaultUserTemplate = "{namespace}/{tableName
 Result<> validate_shared_template(std::string_view path_template);
 Result<> validate_user_template(std::string_view path_template);
 
+// A valid template, or one spelled in a legacy way, in two: what is one for a table, up to its component with
+// {tableName}, and what is filled in for each user ("" where nothing is left). No component with {userId} or {shard} is
+// in the first.
+struct SplitTemplate {
+  std::string table;
+  std::string rest;
+};
+SplitTemplate split_at_table(std::string_view path_template);
+
+inline constexpr uint32_t kDefaultUserShards = 8;
+
 // What the placeholders stand for.
 struct PathNames {
   std::string namespace_id;
   std::string table_name;
-  UserId user;  // empty for SHARED tables
+  UserId user;                                // empty for SHARED tables
+  uint32_t user_shards = kDefaultUserShards;  // how many values {shard} has, at least 1
 };
 
-// Fills in a valid template, spelled in the canonical or a legacy way ({table_name}, {user-id}, …).
-// Errors: kInvalidInput for an unknown placeholder.
+// Fills in a valid template, spelled in the canonical or a legacy way ({table_name}, {user-id}, …). {shard} is nothing
+// for SHARED tables, and components that are nothing are left out. Errors: kInvalidInput for an unknown placeholder.
 Result<std::string> resolve_path(std::string_view path_template, const PathNames& names);
+
+// The shard that a user's rows lie in, of so many: less than `shards`, and the same for all time.
+uint32_t user_shard(const UserId& user, uint32_t shards);
 
 // A user id as one path component: letters, digits, '-', '_' and '@' stay, '.' too but for the first character, every
 // other byte becomes %XX, and a long one ends in a hash. Two users never get the same component.

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
+#include <vector>
 
 namespace kalamdb::cold {
 namespace {
@@ -34,6 +36,34 @@ TEST(PathTemplate, RulesOfUserTemplates) {
             "User table template: {tableName} must appear before {userId}");
 }
 
+TEST(PathTemplate, ShardsComeBetweenTableAndUser) {
+  EXPECT_EQ(user_error("{namespace}/{tableName}/{shard}/{userId}"), "");
+  EXPECT_EQ(user_error("{namespace}/{shard}/{tableName}/{userId}"),
+            "User table template: {tableName} must appear before {shard}");
+  EXPECT_EQ(user_error("{namespace}/{tableName}/{userId}/{shard}"),
+            "User table template: {shard} must appear before {userId}");
+  EXPECT_EQ(user_error("{namespace}/{tableName}/{shard}"), "User table template: {userId} is required");
+  EXPECT_EQ(user_error("{userId}"), "User table template: the first part of the path may not have {userId} or {shard}");
+  EXPECT_EQ(shared_error("{namespace}/{tableName}/{shard}"), "");
+  EXPECT_NE(shared_error("{namespace}/{tableName}/{shard_id}"), "") << "a legacy spelling";
+}
+
+TEST(PathTemplate, IsSplitBehindTheTable) {
+  const auto parts = [](std::string_view text) {
+    const SplitTemplate split = split_at_table(text);
+    return split.table + " | " + split.rest;
+  };
+  EXPECT_EQ(parts(kDefaultSharedTemplate), "{namespace}/{tableName} | ");
+  EXPECT_EQ(parts(kDefaultUserTemplate), "{namespace}/{tableName} | {userId}");
+  EXPECT_EQ(parts("d/{namespace}-{tableName}/v1/{shard}/{userId}/x"),
+            "d/{namespace}-{tableName} | v1/{shard}/{userId}/x");
+  EXPECT_EQ(parts("{namespace}/{table_name}/{user-id}"), "{namespace}/{table_name} | {user-id}");
+  EXPECT_EQ(parts("{namespace}/{tableName}-{userId}"), "{namespace} | {tableName}-{userId}");
+  EXPECT_EQ(parts("{namespace}/{userId}/x"), "{namespace} | {userId}/x");
+  EXPECT_EQ(parts("{userId}"), " | {userId}");
+  EXPECT_EQ(parts("a/b"), "a/b | ");
+}
+
 TEST(PathTemplate, NothingLeadsOut) {
   for (const char* text : {"/{namespace}/{tableName}", "../{namespace}/{tableName}", "{namespace}/../{tableName}",
                            "{namespace}//{tableName}", "{namespace}/{tableName}/", "{namespace}/{tableName}/.hidden",
@@ -47,8 +77,28 @@ TEST(PathTemplate, PlaceholdersAreFilledIn) {
   const PathNames names{.namespace_id = "app", .table_name = "notes", .user = UserId("ann")};
   EXPECT_EQ(*resolve_path("{namespace}/{tableName}/{userId}", names), "app/notes/ann");
   EXPECT_EQ(*resolve_path("d/{namespace_id}/{table_name}/{user-id}/x", names), "d/app/notes/ann/x");
+  EXPECT_EQ(*resolve_path("{tableName}/{shard}/{userId}", names), "notes/0/ann");
+  EXPECT_EQ(*resolve_path("{tableName}/s{shard-id}/{shard_id}", names), "notes/s0/0");
+  const PathNames shared{.namespace_id = "app", .table_name = "rooms"};
+  EXPECT_EQ(*resolve_path("{shard}/{tableName}/{shard}/x/s{shard}/{shard}", shared), "rooms/x/s");
   EXPECT_EQ(resolve_path("{shape}", names).error().code, ErrorCode::kInvalidInput);
   EXPECT_FALSE(resolve_path("{namespace", names));
+}
+
+// Files lie there: these may never change.
+TEST(UserShard, IsTheSameForAllTime) {
+  EXPECT_EQ(user_shard(UserId("ann"), 8), 0u);
+  EXPECT_EQ(user_shard(UserId("bob"), 8), 5u);
+  EXPECT_EQ(user_shard(UserId("usr_01"), 8), 5u);
+  EXPECT_EQ(user_shard(UserId("ann"), 1000), 888u);
+  EXPECT_EQ(user_shard(UserId("ann"), 1), 0u);
+}
+
+TEST(UserShard, SpreadsUsers) {
+  std::vector<int> users(16);
+  for (int i = 0; i < 16'000; ++i) ++users[user_shard(UserId("user-" + std::to_string(i)), 16)];
+  EXPECT_GT(std::ranges::min(users), 850);
+  EXPECT_LT(std::ranges::max(users), 1150);
 }
 
 TEST(PathComponent, DiffersForEveryUserAndStaysInItsDirectory) {
