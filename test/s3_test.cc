@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <thread>
@@ -216,6 +217,34 @@ TEST_F(S3StoreTest, AnErrorMayComeAsASuccess) {
   fail(pass + R"({"kind": "ok_error", "code": "InvalidPart"})");
   EXPECT_EQ(put_file(*store, "b", pattern(6 << 20)).error().message,
             "Cannot write s3://kalamdb/" + in_parts.prefix + "/b: InvalidPart: Injected");
+}
+
+TEST_F(S3StoreTest, PutsInPlaceOfWhatWasSeen) {
+  EXPECT_EQ(store_->version("m").value(), std::nullopt);
+  EXPECT_EQ(store_->put_if("m", "1", "\"never there\"").error().code, ErrorCode::kConflict);
+  const auto first = store_->put_if("m", "1", std::nullopt);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(store_->version("m").value(), *first);
+  EXPECT_EQ(store_->put_if("m", "x", std::nullopt).error().message,
+            "Cannot write s3://kalamdb/" + options().prefix + "/m: it was changed meanwhile, by another server");
+  fail(R"({"kind": "lost_answer"})");
+  const auto second = store_->put_if("m", "2", *first);
+  ASSERT_TRUE(second) << "an attempt that was lost is no other server: " << second.error().message;
+  EXPECT_EQ(store_->version("m").value(), *second);
+  EXPECT_EQ(store_->put_if("m", "x", *first).error().code, ErrorCode::kConflict);
+  EXPECT_EQ(store_->get("m").value(), "2");
+}
+
+TEST_F(S3StoreTest, OfManyWhoPutAtOnceOneSucceeds) {
+  const auto before = store_->put_if("m", "0", std::nullopt);
+  ASSERT_TRUE(before);
+  std::atomic<int> done = 0;
+  std::vector<std::thread> threads;
+  for (int t = 1; t <= 4; ++t) {
+    threads.emplace_back([&, t] { done += store_->put_if("m", std::to_string(t), *before) ? 1 : 0; });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(done, 1);
 }
 
 TEST_F(S3StoreTest, ListsMoreThanAPage) {

@@ -54,6 +54,11 @@ class WatchedStore final : public ObjectStore {
   Result<std::string> staging_file(const std::string& name) override { return target_.staging_file(name); }
   Result<> put_file(const std::string& name, const std::string& file) override { return target_.put_file(name, file); }
   Result<> put(const std::string& name, std::string_view bytes) override { return target_.put(name, bytes); }
+  Result<std::optional<std::string>> version(const std::string& name) override { return target_.version(name); }
+  Result<std::string> put_if(const std::string& name, std::string_view bytes,
+                             const std::optional<std::string>& version) override {
+    return target_.put_if(name, bytes, version);
+  }
   Result<std::string> get(const std::string& name) override { return target_.get(name); }
   Result<std::optional<uint64_t>> size(const std::string& name) override { return target_.size(name); }
   Result<std::vector<ObjectInfo>> list(const std::string& directory) override { return target_.list(directory); }

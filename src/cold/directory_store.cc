@@ -1,5 +1,7 @@
 #include "cold/directory_store.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -11,6 +13,11 @@ namespace {
 using platform::FileType;
 
 std::string parent(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+std::string version_of(std::string_view bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return std::to_string(hash.high64) + "-" + std::to_string(hash.low64);
+}
 
 }  // namespace
 
@@ -84,6 +91,24 @@ Result<> DirectoryStore::put_file(const std::string& name, const std::string& st
 Result<> DirectoryStore::put(const std::string& name, std::string_view bytes) {
   KALAM_TRY(const auto path, make_place(name));
   return files_.write_file_durably(path, bytes);
+}
+
+Result<std::optional<std::string>> DirectoryStore::version(const std::string& name) {
+  const auto bytes = get(name);
+  if (bytes) return version_of(*bytes);
+  if (bytes.error().code == ErrorCode::kNotFound) return std::nullopt;
+  return fail(bytes.error());
+}
+
+Result<std::string> DirectoryStore::put_if(const std::string& name, std::string_view bytes,
+                                           const std::optional<std::string>& version) {
+  const std::lock_guard lock(put_if_mutex_);
+  KALAM_TRY(const auto there, this->version(name));
+  if (there != version) {
+    return fail(ErrorCode::kConflict, "Cannot write " + name + " in " + base_ + ": it was changed meanwhile");
+  }
+  KALAM_CHECK(put(name, bytes));
+  return version_of(bytes);
 }
 
 Result<std::string> DirectoryStore::get(const std::string& name) {

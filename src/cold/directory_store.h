@@ -18,6 +18,9 @@ class DirectoryStore final : public ObjectStore {
   Result<std::string> staging_file(const std::string& name) override;
   Result<> put_file(const std::string& name, const std::string& staged) override;
   Result<> put(const std::string& name, std::string_view bytes) override;
+  Result<std::optional<std::string>> version(const std::string& name) override;
+  Result<std::string> put_if(const std::string& name, std::string_view bytes,
+                             const std::optional<std::string>& version) override;
   Result<std::string> get(const std::string& name) override;
   Result<std::string> get_range(const std::string& name, uint64_t offset, uint64_t length) override;
   Result<std::optional<uint64_t>> size(const std::string& name) override;
@@ -43,6 +46,7 @@ class DirectoryStore final : public ObjectStore {
   std::string base_;  // without a slash at the end
   std::mutex base_mutex_;
   bool base_is_made_ = false;
+  std::mutex put_if_mutex_;
 };
 
 }  // namespace kalamdb::cold

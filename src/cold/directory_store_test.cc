@@ -65,6 +65,19 @@ TEST_F(DirectoryStoreTest, WhatIsNotThere) {
   EXPECT_EQ(store_.get("a/b").value(), "x") << "remove() leaves directories alone";
 }
 
+TEST_F(DirectoryStoreTest, PutsInPlaceOfWhatWasSeen) {
+  EXPECT_EQ(store_.version("m").value(), std::nullopt);
+  EXPECT_EQ(store_.put_if("m", "1", "never there").error().code, ErrorCode::kConflict);
+  const auto first = store_.put_if("m", "1", std::nullopt);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(store_.version("m").value(), *first);
+  EXPECT_EQ(store_.put_if("m", "x", std::nullopt).error().code, ErrorCode::kConflict);
+  const auto second = store_.put_if("m", "2", *first);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(store_.put_if("m", "x", *first).error().code, ErrorCode::kConflict);
+  EXPECT_EQ(store_.get("m").value(), "2");
+}
+
 TEST_F(DirectoryStoreTest, WhatACrashLeavesIsListedAndCanBeRemoved) {
   const auto staged = store_.staging_file("a/batch-3.parquet");
   write(*staged, "half");

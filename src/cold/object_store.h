@@ -41,6 +41,14 @@ class ObjectStore {
   virtual Result<> put_file(const std::string& name, const std::string& staged) = 0;
   virtual Result<> put(const std::string& name, std::string_view bytes) = 0;
 
+  // What tells an object from any other that is put under its name; nullopt when there is none.
+  virtual Result<std::optional<std::string>> version(const std::string& name) = 0;
+  // Puts an object in place of the one with that version, or, if that is nullopt, only where there is none, and gives
+  // its version: so that of two servers that change one object neither undoes what the other did. kConflict when it is
+  // otherwise. A directory belongs to one server: there it holds among its threads.
+  virtual Result<std::string> put_if(const std::string& name, std::string_view bytes,
+                                     const std::optional<std::string>& version) = 0;
+
   // Whole objects of up to kMaxGetBytes. kNotFound when there is none.
   virtual Result<std::string> get(const std::string& name) = 0;
   // The bytes [offset, offset + length); fewer are an error, as is a missing object (kNotFound).

@@ -17,6 +17,18 @@ std::unexpected<Error> missing(const std::string& name) {
   return fail(ErrorCode::kNotFound, "There is no object " + name);
 }
 
+// "" when the answer has none of that name.
+std::string header(const HttpAnswer& answer, const std::string& name) {
+  const auto found = answer.headers.find(name);
+  return found == answer.headers.end() ? "" : found->second;
+}
+
+Result<std::string> etag_of(const HttpAnswer& answer, const std::string& key) {
+  std::string etag = header(answer, "etag");
+  if (etag.empty()) return fail(ErrorCode::kIo, "The service gives no ETag for " + key);
+  return etag;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<S3Store>> S3Store::open(S3Options options, std::string staging_directory,
@@ -65,6 +77,34 @@ Result<> S3Store::put(const std::string& name, std::string_view bytes) {
   return {};
 }
 
+Result<std::optional<std::string>> S3Store::version(const std::string& name) {
+  KALAM_TRY(const auto key, key_of(name));
+  KALAM_TRY(const auto answer, head(key));
+  if (!answer) return std::nullopt;
+  return etag_of(*answer, key);
+}
+
+Result<std::string> S3Store::put_if(const std::string& name, std::string_view bytes,
+                                    const std::optional<std::string>& version) {
+  KALAM_TRY(const auto key, key_of(name));
+  const S3Request request{
+      .method = "PUT",
+      .key = key,
+      .headers = {version ? std::pair("if-match", *version) : std::pair("if-none-match", std::string("*"))},
+      .body = bytes};
+  KALAM_TRY(const auto answer, client_->send(request, "write"));
+  if (answer.ok()) return etag_of(answer.http, key);
+  const int status = answer.http.status;
+  const bool is_conflict = status == 412 || status == 409 || (version && answer.has("NoSuchKey"));
+  if (!is_conflict) return client_->refused(request, "write", answer);
+  // It may be an attempt of this very call that has changed it, and whose answer was lost.
+  const auto there = read({.method = "GET", .key = key, .max_answer_bytes = kMaxGetBytes});
+  if (there && there->http.body == bytes) return etag_of(there->http, key);
+  if (!there && there.error().code != ErrorCode::kNotFound) return fail(there.error());
+  return fail(ErrorCode::kConflict, "Cannot write s3://" + client_->options().bucket + "/" + key +
+                                        ": it was changed meanwhile, by another server");
+}
+
 Result<> S3Store::upload(const std::string& key, const std::string& file, uint64_t size) {
   const S3Request create{.method = "POST", .key = key, .query = {{"uploads", ""}}};
   KALAM_TRY(const auto created, client_->send(create, "write"));
@@ -100,11 +140,7 @@ Result<std::vector<std::string>> S3Store::upload_parts(const std::string& key, c
                             .body = bytes};
     KALAM_TRY(const auto answer, client_->send(request, "write"));
     if (!answer.ok()) return client_->refused(request, "write", answer);
-    const auto etag = answer.http.headers.find("etag");
-    if (etag == answer.http.headers.end()) {
-      return fail(ErrorCode::kIo, "The service took a part of " + key + " without giving its ETag");
-    }
-    etags.push_back(etag->second);
+    KALAM_TRY(etags.emplace_back(), etag_of(answer.http, key));
   }
   return etags;
 }
@@ -178,24 +214,27 @@ Result<std::optional<uint64_t>> S3Store::size(const std::string& name) {
 }
 
 Result<std::optional<uint64_t>> S3Store::size_of_key(const std::string& key) {
-  const S3Request head{.method = "HEAD", .key = key};
-  KALAM_TRY(const auto answer, client_->send(head, "find"));
-  if (answer.ok()) {
-    const auto header = answer.http.headers.find("content-length");
-    const std::string_view text = header == answer.http.headers.end() ? "" : std::string_view(header->second);
-    uint64_t size = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
-    if (error != std::errc() || end != text.data() + text.size()) {
-      return fail(ErrorCode::kIo, "The service does not tell the size of " + key);
-    }
-    return size;
+  KALAM_TRY(const auto answer, head(key));
+  if (!answer) return std::nullopt;
+  const std::string text = header(*answer, "content-length");
+  uint64_t size = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return fail(ErrorCode::kIo, "The service does not tell the size of " + key);
   }
-  if (answer.http.status != 404) return client_->refused(head, "find", answer);
+  return size;
+}
+
+Result<std::optional<HttpAnswer>> S3Store::head(const std::string& key) {
+  const S3Request request{.method = "HEAD", .key = key};
+  KALAM_TRY(auto answer, client_->send(request, "find"));
+  if (answer.ok()) return std::move(answer.http);
+  if (answer.http.status != 404) return client_->refused(request, "find", answer);
   // Answers to HEAD have no text: it may be the bucket that is missing.
   const S3Request get{.method = "GET", .key = key, .headers = {{"range", "bytes=0-0"}}};
   KALAM_TRY(const auto reason, client_->send(get, "find"));
   if (reason.has("NoSuchKey")) return std::nullopt;
-  if (reason.ok()) return size_of_key(key);  // it has come meanwhile
+  if (reason.ok()) return head(key);  // it has come meanwhile
   return client_->refused(get, "find", reason);
 }
 

@@ -21,6 +21,9 @@ class S3Store final : public ObjectStore {
   Result<std::string> staging_file(const std::string& name) override;
   Result<> put_file(const std::string& name, const std::string& staged) override;
   Result<> put(const std::string& name, std::string_view bytes) override;
+  Result<std::optional<std::string>> version(const std::string& name) override;
+  Result<std::string> put_if(const std::string& name, std::string_view bytes,
+                             const std::optional<std::string>& version) override;
   Result<std::string> get(const std::string& name) override;
   Result<std::string> get_range(const std::string& name, uint64_t offset, uint64_t length) override;
   Result<std::optional<uint64_t>> size(const std::string& name) override;
@@ -41,6 +44,8 @@ class S3Store final : public ObjectStore {
                                                 const std::string& file, uint64_t size);
   Result<> complete_upload(const std::string& key, const std::string& upload_id, const std::vector<std::string>& etags,
                            uint64_t size);
+  // The answer to HEAD; nullopt when there is no such object.
+  Result<std::optional<HttpAnswer>> head(const std::string& key);
   Result<std::optional<uint64_t>> size_of_key(const std::string& key);
 
   std::unique_ptr<S3Client> client_;
