@@ -12,6 +12,8 @@ namespace {
 
 using platform::FileType;
 
+constexpr size_t kMaxSynced = 10'000;
+
 std::string parent(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 std::string version_of(std::string_view bytes) {
@@ -50,7 +52,7 @@ Result<std::string> DirectoryStore::find_file(const std::string& name) const {
 }
 
 Result<> DirectoryStore::make_base() {
-  const std::lock_guard lock(base_mutex_);
+  const std::lock_guard lock(directories_mutex_);
   if (base_is_made_) return {};
   // Each new directory is an entry in the one above it.
   std::vector<std::string> to_sync;
@@ -67,12 +69,23 @@ Result<std::string> DirectoryStore::make_place(const std::string& name) {
   KALAM_TRY(auto entry, find(name));
   KALAM_CHECK(make_base());
   const std::string directory = parent(entry.path);
-  KALAM_CHECK(files_.create_directories(directory));
-  // Another thread may just have made them; syncing those that have nothing new costs nothing.
-  for (std::string path = directory; path.size() > base_.size();) {
-    path = parent(path);
-    KALAM_CHECK(files_.sync_directory(path));
+  std::string known = directory;
+  {
+    const std::lock_guard lock(directories_mutex_);
+    while (known != base_ && !(synced_.contains(known) && files_.type(known) == FileType::kDirectory)) {
+      synced_.erase(known);
+      known = parent(known);
+    }
   }
+  if (known == directory) return std::move(entry.path);
+  KALAM_CHECK(files_.create_directories(directory));
+  // Each new directory is an entry in the one above it. Another thread may just have made them without having synced.
+  for (std::string path = directory; path != known; path = parent(path)) {
+    KALAM_CHECK(files_.sync_directory(parent(path)));
+  }
+  const std::lock_guard lock(directories_mutex_);
+  if (synced_.size() >= kMaxSynced) synced_.clear();
+  for (std::string path = directory; path != known; path = parent(path)) synced_.insert(path);
   return std::move(entry.path);
 }
 

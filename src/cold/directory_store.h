@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <unordered_set>
 
 #include "cold/object_store.h"
 #include "platform/file_system.h"
@@ -44,8 +45,10 @@ class DirectoryStore final : public ObjectStore {
 
   platform::FileSystem& files_;
   std::string base_;  // without a slash at the end
-  std::mutex base_mutex_;
+  std::mutex directories_mutex_;
   bool base_is_made_ = false;
+  // Directories that are on the disk, as are those above them: syncing costs milliseconds even where nothing is new.
+  std::unordered_set<std::string> synced_;
   std::mutex put_if_mutex_;
 };
 

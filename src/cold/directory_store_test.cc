@@ -170,6 +170,15 @@ TEST_F(DirectoryStoreTest, EveryNewDirectoryIsSynced) {
   ASSERT_TRUE(store_.put("x/y/z", "1"));
   // The base directory, two syncs for it; the object's directory; syncs of x and of the base; the file itself.
   EXPECT_EQ(files_.changing_calls(), 7u);
+  files_.fail_call(0, 0);
+  ASSERT_TRUE(store_.put("x/y/a", "1"));
+  EXPECT_EQ(files_.changing_calls(), 1u) << "only the file: the directories are known to be on the disk";
+  ASSERT_TRUE(store_.put("x/u/a", "1"));
+  EXPECT_EQ(files_.changing_calls(), 4u) << "a new directory, and a sync of the one above it";
+  ASSERT_TRUE(store_.remove_directory("x"));
+  files_.fail_call(0, 0);
+  ASSERT_TRUE(store_.put("x/y/a", "1"));
+  EXPECT_EQ(files_.changing_calls(), 4u) << "new again, as is the one above it";
 }
 
 }  // namespace
