@@ -51,8 +51,8 @@ class Reader {
   bool ok_ = true;
 };
 
-ColumnStats read_column(Reader& reader) {
-  ColumnStats column;
+model::ColumnStats read_column(Reader& reader) {
+  model::ColumnStats column;
   column.slot = reader.number<uint32_t>();
   column.null_count = reader.number<uint64_t>();
   column.min = reader.text();
@@ -113,7 +113,7 @@ std::string encode(const Manifest& manifest) {
     append_text(out, segment.max_key);
     append_little_endian(out, segment.created_at_us);
     append_little_endian<uint32_t>(out, static_cast<uint32_t>(segment.columns.size()));
-    for (const ColumnStats& column : segment.columns) {
+    for (const model::ColumnStats& column : segment.columns) {
       append_little_endian(out, column.slot);
       append_little_endian(out, column.null_count);
       append_text(out, column.min);

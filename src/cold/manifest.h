@@ -19,22 +19,12 @@
 #include "base/ids.h"
 #include "base/position_set.h"
 #include "base/result.h"
+#include "model/column_stats.h"
 #include "model/table.h"
 
 namespace kalamdb::cold {
 
 inline constexpr std::string_view kLocalStorage = "local";
-
-// What the values of one column lie between, for leaving segments out of a scan. Bounds are encoded by
-// model/key_codec.h, and both empty where they are not known or all values are NULL; they may be wider than the values.
-struct ColumnStats {
-  uint32_t slot = 0;
-  uint64_t null_count = 0;
-  std::string min;
-  std::string max;
-
-  bool operator==(const ColumnStats&) const = default;
-};
 
 struct SegmentEntry {
   uint64_t id = 0;                     // N of batch-N.parquet
@@ -48,7 +38,7 @@ struct SegmentEntry {
   std::string min_key;  // encoded by model/key_codec.h
   std::string max_key;
   int64_t created_at_us = 0;
-  std::vector<ColumnStats> columns;  // ascending by slot; a column that is not here may hold anything
+  std::vector<model::ColumnStats> columns;  // ascending by slot; a column that is not here may hold anything
 
   bool operator==(const SegmentEntry&) const = default;
 };

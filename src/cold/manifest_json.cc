@@ -2,6 +2,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+
 #include "cold/manifest.h"
 #include "model/key_codec.h"
 
@@ -60,7 +62,7 @@ std::string_view scalar_tag(const model::DataType& type) {
   }
 }
 
-// The first column of an encoded key as {"Int64":"5"}; null if it cannot be read.
+// The column at the front of an encoded key as {"Int64":"5"}; null if it is not known.
 void put_bound(Writer& json, const char* name, const model::ColumnDefinition& column, std::string_view key) {
   json.Key(name);
   const auto value = model::read_key(key, column.type);
@@ -71,6 +73,33 @@ void put_bound(Writer& json, const char* name, const model::ColumnDefinition& co
   json.StartObject();
   const std::string text = model::to_text(model::view(*value), column.type);
   put(json, scalar_tag(column.type), text);
+  json.EndObject();
+}
+
+void put_column(Writer& json, const model::ColumnDefinition& column, std::string_view min, std::string_view max,
+                uint64_t null_count) {
+  json.Key(std::to_string(column.ordinal).c_str());
+  json.StartObject();
+  put_bound(json, "min", column, min);
+  put_bound(json, "max", column, max);
+  put(json, "null_count", null_count);
+  json.EndObject();
+}
+
+// By ordinal, of the columns that the segment has as they are now.
+void put_column_stats(Writer& json, const SegmentEntry& segment, const model::TableDefinition& table) {
+  json.Key("column_stats");
+  json.StartObject();
+  const auto key = table.primary_key();
+  for (const auto& column : table.columns) {
+    const auto stats = std::ranges::find(segment.columns, column.slot(), &model::ColumnStats::slot);
+    if (stats != segment.columns.end()) {
+      put_column(json, column, stats->min, stats->max, stats->null_count);
+    } else if (!key.empty() && key.front() == &column) {
+      // Keys sort by their first column, so that its bounds are those of the key.
+      put_column(json, column, segment.min_key, segment.max_key, 0);
+    }
+  }
   json.EndObject();
 }
 
@@ -87,18 +116,7 @@ void put_segment(Writer& json, const SegmentEntry& segment, const model::TableDe
   put(json, "created_at", static_cast<uint64_t>(segment.created_at_us / 1000));
   put(json, "schema_version", segment.schema_version);
   put(json, "status", std::string_view("committed"));
-  json.Key("column_stats");
-  json.StartObject();
-  // Keys sort by their first column, so that its bounds are those of the key.
-  if (const auto key = table.primary_key(); !key.empty()) {
-    json.Key(std::to_string(key.front()->ordinal).c_str());
-    json.StartObject();
-    put_bound(json, "min", *key.front(), segment.min_key);
-    put_bound(json, "max", *key.front(), segment.max_key);
-    put(json, "null_count", uint64_t{0});
-    json.EndObject();
-  }
-  json.EndObject();
+  put_column_stats(json, segment, table);
   json.Key("deletion_vector");
   if (deletions != nullptr && !deletions->empty()) {
     const std::string text = base64(deletions->encode());

@@ -122,6 +122,7 @@ class SegmentRows {
 struct WrittenSegment {
   uint64_t row_count = 0;
   uint64_t size_bytes = 0;
+  std::vector<model::ColumnStats> columns;  // of all but `_seq` and `_deleted`, ascending by slot
 };
 
 // Evaluates the WHERE of a subscription, or a CHECK, over stored rows, by DuckDB's own expression executor, so that it

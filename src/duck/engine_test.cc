@@ -148,6 +148,82 @@ TEST_F(EngineTest, SegmentsOutsideTheFilterAreNotOpened) {
   EXPECT_THAT(broken[0], Not(HasSubstr(files_.path())));
 }
 
+TEST_F(EngineTest, SegmentsWhoseColumnsRuleTheFilterOutAreNotOpened) {
+  auto& people = add_people(tables_);
+  flush(people, {person(1, "anna", int64_t{10}, 10), person(4, "berta", int64_t{20}, 11)});
+  flush(people, {person(2, "carl", int64_t{30}, 12), person(3, "dora", int64_t{40}, 13)});
+  flush(people, {person(5, "emil", model::Null{}, 14), person(6, "frida", model::Null{}, 15)});
+  people.break_segment(0);
+  for (const char* where : {"age > 20", "age >= 30", "age = 35", "age BETWEEN 25 AND 100", "age IN (30, 50)",
+                            "name > 'berta'", "name LIKE 'c%'", "age IS NULL", "age = 30 AND name = 'carl'"}) {
+    const auto rows = sql(std::string("SELECT id FROM people WHERE ") + where);
+    EXPECT_FALSE(rows.size() == 1 && rows[0].starts_with("error")) << where << ": " << rows[0];
+  }
+  EXPECT_THAT(sql("SELECT id FROM people WHERE age IS NULL"), ElementsAre("5", "6"));
+  EXPECT_THAT(sql("SELECT id FROM people WHERE age >= 30 ORDER BY id"), ElementsAre("2", "3"));
+  for (const char* where : {"age > 19", "age <= 10", "age IS NOT NULL", "name < 'b'", "age <> 10", "age % 7 = 2"}) {
+    EXPECT_THAT(sql(std::string("SELECT id FROM people WHERE ") + where)[0], HasSubstr("error")) << where;
+  }
+  people.break_segment(2);  // where no age can match
+  EXPECT_THAT(sql("SELECT id FROM people WHERE age > 35"), ElementsAre("3"));
+  // Under another type it has another slot, and a new column has none there.
+  people.alter([](model::TableDefinition& table) {
+    auto& age = *std::find_if(table.columns.begin(), table.columns.end(), [](auto& c) { return c.name == "age"; });
+    age.older_rows.edit().former = {{age.slot(), age.type}};
+    age.own_slot = 9;
+    age.type = {model::TypeTag::kText};
+  });
+  EXPECT_THAT(sql("SELECT id FROM people WHERE age = '99'")[0], HasSubstr("error"));
+}
+
+// With what is known of the columns, queries give what they give without.
+TEST_F(EngineTest, LeavingSegmentsOutChangesNoResult) {
+  const uint32_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  auto& facts = tables_.add(
+      "app", "facts", {{"id", "BIGINT", 1}, {"n", "INT"}, {"d", "DOUBLE"}, {"t", "TEXT"}, {"x", "DECIMAL(12,2)"}});
+  const std::vector<double> doubles = {std::nan(""), -0.0, 0.0, std::numeric_limits<double>::infinity(), -1e300, 2.5};
+  const auto maybe = [&](model::Value value) { return random() % 5 == 0 ? model::Value() : std::move(value); };
+  int64_t id = 0;
+  for (int segment = 0; segment < 12; ++segment) {
+    std::vector<model::Row> rows;
+    const int64_t base = random() % 50;
+    const bool empty = random() % 4 == 0;
+    for (int row = 0; row < 4; ++row) {
+      const int64_t n = base + random() % 5;
+      const double d = random() % 3 == 0 ? doubles[random() % doubles.size()] : static_cast<double>(n) / 4;
+      const std::string t = std::string(random() % 100, 'q') + static_cast<char>('a' + n % 26);
+      rows.push_back(
+          {++id, empty ? model::Value() : maybe(n), maybe(d), maybe(t), maybe(model::Decimal{n * 25}), Seq{id}, false});
+    }
+    flush(facts, rows);
+    facts.delete_positions(segment, {static_cast<uint32_t>(random() % 4)});
+  }
+  std::vector<std::string> queries;
+  const std::vector<std::string> comparisons = {"=", "<", "<=", ">", ">=", "<>", "IS DISTINCT FROM"};
+  for (int i = 0; i < 150; ++i) {
+    const std::string n = std::to_string(random() % 50);
+    const std::vector<std::pair<std::string, std::string>> sides = {
+        {"n", n},
+        {"d", n + " / 4.0"},
+        {"d", "'NaN'::DOUBLE"},
+        {"d", "-0.0::DOUBLE"},
+        {"x", n + ".25"},
+        {"t", "'" + std::string(random() % 100, 'q') + static_cast<char>('a' + random() % 26) + "'"}};
+    const auto& [column, constant] = sides[random() % sides.size()];
+    std::string where = column + " " + comparisons[random() % comparisons.size()] + " " + constant;
+    if (random() % 3 == 0) where += (random() % 2 == 0 ? " AND n > " : " OR n < ") + n;
+    if (random() % 5 == 0) where = column + (random() % 2 == 0 ? " IS NULL" : " IS NOT NULL");
+    if (random() % 8 == 0) where = "n IN (" + n + ", 7, 45)";
+    queries.push_back("SELECT id FROM facts WHERE " + where + " ORDER BY id");
+  }
+  std::vector<std::vector<std::string>> with;
+  for (const auto& query : queries) with.push_back(sql(query));
+  facts.forget_stats();
+  for (size_t i = 0; i < queries.size(); ++i) EXPECT_EQ(with[i], sql(queries[i])) << queries[i];
+}
+
 TEST_F(EngineTest, TombstonesShowOnlyWhenAskedFor) {
   auto& people = add_people(tables_);
   people.put(person(1, "live", int64_t{1}, 10));

@@ -80,6 +80,9 @@ class TestTable : public TableScan {
     for (const auto position : positions) deleted->add(position);
     segments_[segment].deleted = std::move(deleted);
   }
+  void forget_stats() {
+    for (Segment& segment : segments_) segment.columns = nullptr;
+  }
   void break_segment(size_t segment) { std::filesystem::remove(segments_[segment].path); }
 
   // Writes `rows`, which are in key order, as a segment. Returns what failed.
@@ -99,6 +102,7 @@ class TestTable : public TableScan {
     if (!written) return written.error().message;
     if (written->row_count != rows.size()) return "wrote " + std::to_string(written->row_count) + " rows";
     segment.size_bytes = written->size_bytes;
+    segment.columns = std::make_shared<const std::vector<model::ColumnStats>>(std::move(written->columns));
     segments_.push_back(std::move(segment));
     return "";
   }

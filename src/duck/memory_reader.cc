@@ -91,6 +91,7 @@ void MemoryReader::write_row(duckdb::ClientContext& context, duckdb::DataChunk& 
     } else {
       auto value = view->get(column);
       if (!value) QueryState::of(context).raise(std::move(value).error());
+      if (target_->stats) (*target_->stats)[&column - target_->table->columns.data()].add(*value);
       write_cell(chunk.data[i], row, *value, column.type);
     }
   }

@@ -1,6 +1,9 @@
 #include "duck/pushed_filters.h"
 
+#include <algorithm>
+
 #include "duck/types.h"
+#include "duckdb/planner/expression/bound_operator_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/filter/conjunction_filter.hpp"
 #include "duckdb/planner/filter/constant_filter.hpp"
@@ -16,10 +19,11 @@ using duckdb::TableFilterType;
 
 namespace {
 
-// Constants between which a column's values lie.
+// Constants between which a column's values lie, and whether they are NULL.
 struct ValueRange {
   std::optional<duckdb::Value> low, high;
   bool low_open = false, high_open = false;
+  bool is_null = false, not_null = false;
 
   void raise_low(const duckdb::Value& value, bool open) {
     if (low && (*low > value || (*low == value && low_open))) return;
@@ -58,6 +62,15 @@ void add_constant(ValueRange& range, ExpressionType comparison, const duckdb::Va
   }
 }
 
+// The column IS [NOT] NULL.
+void narrow(ValueRange& range, const duckdb::Expression& condition) {
+  if (condition.GetExpressionClass() != duckdb::ExpressionClass::BOUND_OPERATOR) return;
+  const auto& children = condition.Cast<duckdb::BoundOperatorExpression>().children;
+  if (children.size() != 1 || children[0]->GetExpressionClass() != duckdb::ExpressionClass::BOUND_REF) return;
+  if (condition.type == ExpressionType::OPERATOR_IS_NULL) range.is_null = true;
+  if (condition.type == ExpressionType::OPERATOR_IS_NOT_NULL) range.not_null = true;
+}
+
 void narrow(ValueRange& range, const duckdb::TableFilter& filter) {
   switch (filter.filter_type) {
     case TableFilterType::CONSTANT_COMPARISON: {
@@ -79,6 +92,15 @@ void narrow(ValueRange& range, const duckdb::TableFilter& filter) {
       range.lower_high(*high, false);
       return;
     }
+    case TableFilterType::IS_NULL:
+      range.is_null = true;
+      return;
+    case TableFilterType::IS_NOT_NULL:
+      range.not_null = true;
+      return;
+    case TableFilterType::EXPRESSION_FILTER:
+      narrow(range, *filter.Cast<duckdb::ExpressionFilter>().expr);
+      return;
     default:
       return;
   }
@@ -91,9 +113,9 @@ std::string after_prefix(std::string prefix) {
   return prefix;
 }
 
-// The encoded key column, or nullopt where bytes do not decide as values do (0.0 = -0.0, NaN = NaN).
+// The encoded key column; nullopt for a constant that is none of the type.
 std::optional<std::string> encode(const std::optional<duckdb::Value>& value, const model::DataType& type) {
-  if (!value || type.tag == model::TypeTag::kFloat || type.tag == model::TypeTag::kDouble) return std::nullopt;
+  if (!value || !model::can_be_key(type.tag)) return std::nullopt;
   const auto converted = to_model_value(*value, type);
   if (!converted) return std::nullopt;
   std::string bytes;
@@ -120,6 +142,27 @@ KeyRange key_range(const model::TableDefinition& table, const FilterLookup& filt
     return keys;
   }
   return {prefix, after_prefix(prefix)};
+}
+
+std::optional<ColumnBounds> column_bounds(const model::ColumnDefinition& column, const duckdb::TableFilter& filter) {
+  ValueRange range;
+  narrow(range, filter);
+  ColumnBounds bounds{
+      .slot = column.slot(), .low_open = range.low_open, .high_open = range.high_open, .is_null = range.is_null};
+  bounds.low = encode(range.low, column.type).value_or("");
+  bounds.high = encode(range.high, column.type).value_or("");
+  // A comparison is never true of NULL.
+  bounds.not_null = range.not_null || range.low || range.high;
+  if (!bounds.is_null && !bounds.not_null) return std::nullopt;
+  return bounds;
+}
+
+bool may_match(const model::ColumnStats& stats, uint64_t row_count, const ColumnBounds& bounds) {
+  if (bounds.is_null && stats.null_count == 0) return false;
+  if (bounds.not_null && stats.null_count == row_count) return false;
+  if (stats.max.empty()) return true;  // not known; no encoded value is empty
+  if (!bounds.low.empty() && (stats.max < bounds.low || (bounds.low_open && stats.max == bounds.low))) return false;
+  return bounds.high.empty() || stats.min < bounds.high || (!bounds.high_open && stats.min == bounds.high);
 }
 
 bool asks_for_true(const duckdb::TableFilter& filter) {
@@ -154,9 +197,12 @@ bool asks_for_true(const duckdb::TableFilter& filter) {
 ScanBounds scan_bounds(const model::TableDefinition& table, const FilterLookup& filter_of) {
   ScanBounds bounds{.keys = key_range(table, filter_of)};
   for (const auto& column : table.columns) {
-    if (column.name != model::kSeqColumn && column.name != model::kDeletedColumn) continue;
     const auto* filter = filter_of(column);
     if (!filter) continue;
+    if (column.name != model::kSeqColumn && column.name != model::kDeletedColumn) {
+      if (auto known = column_bounds(column, *filter)) bounds.columns.push_back(*std::move(known));
+      continue;
+    }
     if (column.name == model::kDeletedColumn) {
       bounds.with_tombstones = asks_for_true(*filter);
       continue;
@@ -173,7 +219,14 @@ bool may_match(const Segment& segment, const ScanBounds& bounds) {
   if (segment.max_seq < bounds.min_seq || segment.min_seq > bounds.max_seq) return false;
   // An empty bound is one that the manifest does not know.
   if (!segment.max_key.empty() && segment.max_key < bounds.keys.begin) return false;
-  return bounds.keys.end.empty() || segment.min_key < bounds.keys.end;
+  if (!bounds.keys.end.empty() && segment.min_key >= bounds.keys.end) return false;
+  if (segment.columns == nullptr) return true;
+  return std::ranges::all_of(bounds.columns, [&](const ColumnBounds& column) {
+    // One that was added or changed its type since has another slot: what it reads as is not known here.
+    const auto stats = std::ranges::lower_bound(*segment.columns, column.slot, {}, &model::ColumnStats::slot);
+    return stats == segment.columns->end() || stats->slot != column.slot ||
+           may_match(*stats, segment.row_count, column);
+  });
 }
 
 }  // namespace kalamdb::duck

@@ -17,6 +17,8 @@ struct ScanTarget {
   TableSource source;
   // Instead of `source`: rows given out once (write_segment), borrowed.
   model::RowCursor* cursor = nullptr;
+  // Beside `cursor`: where what is given out is noted, one for each of the table's columns; borrowed.
+  std::vector<model::ColumnStatsBuilder>* stats = nullptr;
   // Instead of `source`: these segments and no hot rows (find_in_segments).
   std::vector<Segment> segments;
   // Leaves `_seq` and `_deleted` out of `*`; they can still be named.

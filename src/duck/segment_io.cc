@@ -1,5 +1,6 @@
 #include "duck/segment_io.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <unordered_set>
 
@@ -153,7 +154,8 @@ Result<WrittenSegment> write_segment_file(Session& session, const std::string& p
                                           model::RowCursor& rows,
                                           const std::vector<std::pair<std::string, std::string>>& metadata) {
   session.state().plain = true;
-  const size_t slot = session.state().add({.table = table, .cursor = &rows});
+  std::vector<model::ColumnStatsBuilder> stats(table->columns.begin(), table->columns.end());
+  const size_t slot = session.state().add({.table = table, .cursor = &rows, .stats = &stats});
   auto copy = make_uniq<duckdb::CopyStatement>();
   auto& info = *copy->info;
   info.is_from = false;
@@ -173,6 +175,11 @@ Result<WrittenSegment> write_segment_file(Session& session, const std::string& p
   std::error_code error;
   written.size_bytes = std::filesystem::file_size(path, error);
   if (error) return fail(ErrorCode::kIo, "The segment " + path + " was not written: " + error.message());
+  for (size_t i = 0; i < stats.size(); ++i) {
+    const auto& column = table->columns[i];
+    if (!column.is_system() || column.name == model::kHiddenKeyColumn) written.columns.push_back(stats[i].finish());
+  }
+  std::ranges::sort(written.columns, {}, &model::ColumnStats::slot);
   return written;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/position_set.h"
 #include "base/result.h"
+#include "model/column_stats.h"
 #include "model/row_codec.h"
 #include "model/table.h"
 
@@ -30,6 +31,8 @@ struct Segment {
   Seq max_seq = 0;
   std::string min_key;  // encoded by model/key_codec.h
   std::string max_key;
+  // Ascending by slot; a column that is not among them may hold anything. nullptr: nothing is known of any.
+  std::shared_ptr<const std::vector<model::ColumnStats>> columns;
   std::shared_ptr<const PositionSet> deleted;  // the deletion vector; nullptr: nothing deleted
 };
 

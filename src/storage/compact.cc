@@ -25,7 +25,7 @@ struct Step {
   const UserId& user;
   const std::string& scope;
   hot::SnapshotPtr snapshot;
-  cold::Manifest sources;  // only those that are replaced
+  std::shared_ptr<cold::Manifest> sources = std::make_shared<cold::Manifest>();  // only those that are replaced
   std::vector<DeletionsPtr> deletions;
   std::vector<cold::SegmentEntry> outputs;
   std::vector<std::string> filter_records;
@@ -72,6 +72,7 @@ Result<> write_output(Step& step, uint64_t segment_id, uint64_t rows, MergeCurso
   entry.min_key = notes.keys.front();
   entry.max_key = notes.keys.back();
   entry.created_at_us = step.context.clock.now_us();
+  entry.columns = written.columns;
   step.filter_records.push_back(cold::BloomFilter::build(notes.keys).record());
   return {};
 }
@@ -79,7 +80,7 @@ Result<> write_output(Step& step, uint64_t segment_id, uint64_t rows, MergeCurso
 // Writes the live rows of the step's segments into as few new ones as hold them, of equal size.
 Result<> write_outputs(Step& step, std::vector<CompactedSegment>& compacted) {
   uint64_t rows = 0;
-  for (size_t i = 0; i < compacted.size(); ++i) rows += live_rows(step.sources.segments[i], step.deletions[i]);
+  for (size_t i = 0; i < compacted.size(); ++i) rows += live_rows(step.sources->segments[i], step.deletions[i]);
   if (rows == 0) return {};
   const uint64_t count = (rows + step.context.max_segment_rows - 1) / step.context.max_segment_rows;
   KALAM_TRY(const uint64_t first, reserve_numbers(step, count));
@@ -115,8 +116,8 @@ void discard_outputs(const Step& step) {
 
 Result<> run(Step& step, CompactResult& result) {
   std::vector<CompactedSegment> compacted;
-  for (size_t i = 0; i < step.sources.segments.size(); ++i) {
-    const cold::SegmentEntry& segment = step.sources.segments[i];
+  for (size_t i = 0; i < step.sources->segments.size(); ++i) {
+    const cold::SegmentEntry& segment = step.sources->segments[i];
     compacted.push_back({.id = segment.id,
                          .deletions = step.deletions[i],
                          .places = std::vector<uint32_t>(segment.row_count, CompactedSegment::kDropped)});
@@ -131,11 +132,11 @@ Result<> run(Step& step, CompactResult& result) {
     if (committed.error().code != ErrorCode::kUnavailable) discard_outputs(step);
     return fail(committed.error());
   }
-  for (const cold::SegmentEntry& source : step.sources.segments) result.bytes_before += source.size_bytes;
+  for (const cold::SegmentEntry& source : step.sources->segments) result.bytes_before += source.size_bytes;
   for (const cold::SegmentEntry& output : step.outputs) result.bytes_after += output.size_bytes;
-  result.segments_before += step.sources.segments.size();
+  result.segments_before += step.sources->segments.size();
   result.segments_after += step.outputs.size();
-  step.context.collector.add(*committed, [&files = step.context.files, replaced = std::move(step.sources.segments)] {
+  step.context.collector.add(*committed, [&files = step.context.files, replaced = std::move(step.sources->segments)] {
     return files.remove_segments(replaced);
   });
   return {};
@@ -155,7 +156,7 @@ Result<bool> run_round(const SegmentsContext& context, TableMutexes& mutexes, co
     Step step{context, mutexes, table, user, scope, snapshot};
     if (g + 1 == groups.size()) snapshot.reset();  // the last step must not keep the files that it replaces
     for (const size_t i : groups[g]) {
-      step.sources.segments.push_back(manifest->segments[i]);
+      step.sources->segments.push_back(manifest->segments[i]);
       step.deletions.push_back(deletions[i]);
     }
     KALAM_CHECK(run(step, result));

@@ -128,7 +128,8 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
                                        .max_seq = max_seq,
                                        .min_key = notes.keys.front(),
                                        .max_key = notes.keys.back(),
-                                       .created_at_us = context.clock.now_us()},
+                                       .created_at_us = context.clock.now_us(),
+                                       .columns = written->columns},
                            .scope_directory = directory,
                            .table_directory = context.files.table_directory(*table),
                            .filter_record = cold::BloomFilter::build(notes.keys).record()};

@@ -95,7 +95,7 @@ Result<std::vector<std::optional<FoundRow>>> StorageImpl::find_all(const model::
   const std::string scope = hot::scope_prefix(table->id, user);
   KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
   if (manifest == nullptr) return found;
-  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, not_hot, snapshot));
+  KALAM_TRY(auto rows, find_cold(table, scope, manifest, not_hot, snapshot));
   std::unordered_map<std::string_view, const duck::SegmentRow*> by_key;
   for (const duck::SegmentRow& row : rows) by_key.emplace(row.key, &row);
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -108,12 +108,13 @@ Result<std::vector<std::optional<FoundRow>>> StorageImpl::find_all(const model::
 }
 
 Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TablePtr& table, const std::string& scope,
-                                                             const cold::Manifest& manifest,
+                                                             const cold::ManifestPtr& manifest,
                                                              std::span<const std::string> keys,
                                                              const hot::SnapshotPtr& snapshot) {
-  cold::Manifest candidates;
+  std::vector<duck::Segment> candidates;
   std::vector<char> wanted(keys.size(), 0);
-  for (const cold::SegmentEntry& segment : manifest.segments) {
+  for (size_t s = 0; s < manifest->segments.size(); ++s) {
+    const cold::SegmentEntry& segment = manifest->segments[s];
     bool is_candidate = false;
     std::shared_ptr<const cold::BloomFilter> filter;
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -125,15 +126,16 @@ Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TableP
       is_candidate = true;
       wanted[i] = 1;
     }
-    if (is_candidate) candidates.segments.push_back(segment);
+    if (!is_candidate) continue;
+    KALAM_TRY(const auto deletions, segments_->deletions(scope, segment.id, snapshot));
+    candidates.push_back(to_segment(manifest, s, deletions, segment_files_.base()));
   }
-  if (candidates.segments.empty()) return std::vector<duck::SegmentRow>{};
+  if (candidates.empty()) return std::vector<duck::SegmentRow>{};
   std::vector<std::string> wanted_keys;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (wanted[i] != 0) wanted_keys.push_back(keys[i]);
   }
-  KALAM_TRY(const auto deletions, segments_->all_deletions(scope, candidates, snapshot));
-  return engine_.find_in_segments(table, to_segments(candidates, deletions, segment_files_.base()), wanted_keys);
+  return engine_.find_in_segments(table, candidates, wanted_keys);
 }
 
 Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, const UserId& user,
@@ -147,7 +149,7 @@ Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, c
   KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
   if (manifest == nullptr) return result;
   result.segments_version = manifest->segments_version;
-  KALAM_TRY(auto rows, find_cold(table, scope, *manifest, keys, at));
+  KALAM_TRY(auto rows, find_cold(table, scope, manifest, keys, at));
   for (duck::SegmentRow& row : rows) {
     result.taken.push_back({std::move(row.key), manifest->find(row.segment_id)->path});
   }
@@ -163,7 +165,7 @@ Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::Ta
     KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
     if (manifest != nullptr) {
       KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, at));
-      segments = to_segments(*manifest, deletions, segment_files_.base());
+      segments = to_segments(manifest, deletions, segment_files_.base());
     }
   }
   return std::make_shared<const SnapshotScan>(*store_, table, user, std::move(at), std::move(segments),

@@ -60,7 +60,7 @@ class StorageImpl final : public Storage {
   std::optional<FoundRow> live_row(const model::TableDefinition& table, hot::StoredRow&& stored) const;
   // The live cold rows with one of `keys`. `manifest` is what there was at `snapshot`.
   Result<std::vector<duck::SegmentRow>> find_cold(const model::TablePtr& table, const std::string& scope,
-                                                  const cold::Manifest& manifest, std::span<const std::string> keys,
+                                                  const cold::ManifestPtr& manifest, std::span<const std::string> keys,
                                                   const hot::SnapshotPtr& snapshot);
   SegmentsContext segments_context();
   std::shared_ptr<TableMutexes> table_mutexes(TableId table);

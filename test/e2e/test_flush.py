@@ -62,6 +62,10 @@ def test_files_of_a_shared_table(server, root, ns):
         }
         assert segment["path"] == segment["id"] == path.name and segment["status"] == "committed"
         assert segment["size_bytes"] == path.stat().st_size and segment["min_seq"] <= segment["max_seq"]
+    assert first["column_stats"] == {
+        "1": {"min": {"Int32": "1"}, "max": {"Int32": "3000"}, "null_count": 0},
+        "2": {"min": {"Utf8": "v1"}, "max": {"Utf8": "v999"}, "null_count": 0},
+    }
     assert first["row_count"] == 3000 and second["row_count"] >= 1
     assert first["max_seq"] < second["min_seq"]
     assert root.count(f"{ns}.t") == 3000

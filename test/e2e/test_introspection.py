@@ -79,11 +79,20 @@ def test_explain_names_the_lane(root, ns):
 def test_explain_counts_the_segments_that_are_read(server, root, alice, bob, ns):
     root.run(f"CREATE USER TABLE {ns}.t (id INT PRIMARY KEY, v TEXT)")
     for first in (0, 100, 200):
-        alice.run(f"INSERT INTO {ns}.t SELECT i, 'v' FROM GENERATE_SERIES({first}, {first + 9}) AS s(i)")
+        alice.run(f"INSERT INTO {ns}.t SELECT i, 'v{first}' FROM GENERATE_SERIES({first}, {first + 9}) AS s(i)")
         root.flush(f"{ns}.t")
     alice.run(f"INSERT INTO {ns}.t VALUES (1000, 'hot')")
+    kept_by = {
+        "": 3,
+        "WHERE id > 150": 1,
+        "WHERE id BETWEEN 5 AND 105": 2,
+        "WHERE id > 5000": 0,
+        "WHERE v = 'v100'": 1,
+        "WHERE v >= 'v1' AND v < 'v3'": 2,
+        "WHERE v IS NULL": 0,
+    }
     for analyze in ("", "ANALYZE "):
-        for where, kept in {"": 3, "WHERE id > 150": 1, "WHERE id BETWEEN 5 AND 105": 2, "WHERE id > 5000": 0}.items():
+        for where, kept in kept_by.items():
             _, plan = explain(alice, f"EXPLAIN {analyze}SELECT * FROM {ns}.t {where}")
             if kept == 0 and "Segments" not in plan:
                 continue  # the planner has found out that there is nothing to read
