@@ -35,6 +35,15 @@ duck::QueryContext query_context(const Services& services, const StatementContex
   return query;
 }
 
+Error no_table(const std::string& namespace_id, const std::string& name, const StatementContext& context) {
+  std::string qualified = namespace_id + "." + name;
+  if (context.transaction() != nullptr) {
+    auto same = context.request->transaction->check_definition(qualified, nullptr);
+    if (!same) return std::move(same).error();
+  }
+  return {ErrorCode::kTableNotFound, std::move(qualified)};
+}
+
 Result<> check_access(const model::TableDefinition& table, const Caller& caller, Access access) {
   if (table.type == model::TableType::kShared && caller.as_user) {
     return fail(ErrorCode::kInvalidOperation,
@@ -52,7 +61,7 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
                 "Cannot " + verb_of(access) + " system table '" + namespace_id + "." + name.name + "'");
   }
   KALAM_TRY(model::TablePtr table, services.catalog.find_table(namespace_id, name.name));
-  if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
+  if (table == nullptr) return fail(no_table(namespace_id, name.name, context));
   if (table->is_view()) {
     return fail(ErrorCode::kInvalidOperation, "View " + table->qualified_name() + " cannot be " +
                                                   (access == Access::kRead ? "subscribed to" : "written to") +
@@ -104,7 +113,7 @@ Result<duck::TableSource> StatementSources::open_in(const std::string& default_n
   // The snapshot first: a definition that is older than it could not read what an ALTER TABLE in between has made.
   (void)snapshot();
   KALAM_TRY(const model::TablePtr table, services_.catalog.find_table(namespace_id, name.name));
-  if (table == nullptr) return fail(ErrorCode::kTableNotFound, namespace_id + "." + name.name);
+  if (table == nullptr) return fail(no_table(namespace_id, name.name, context_));
   if (expected_ != nullptr && table->namespace_id == expected_->namespace_id && table->name == expected_->name &&
       (table->id != expected_->id || table->schema_version != expected_->schema_version)) {
     return fail(ErrorCode::kConflict, "Table " + table->qualified_name() + " was altered meanwhile");

@@ -62,8 +62,10 @@ Result<> check_access(const model::TableDefinition& table, const Caller& caller,
 // In a transaction, that the definition is the one it began with. Errors: kConflict.
 inline Result<> check_definition(const model::TableDefinition& table, const StatementContext& context) {
   if (context.transaction() == nullptr) return {};
-  return context.request->transaction->check_definition(table);
+  return context.request->transaction->check_definition(table.qualified_name(), &table);
 }
+// What it is for a statement that there is no such table: in a transaction that began when there was one, kConflict.
+Error no_table(const std::string& namespace_id, const std::string& name, const StatementContext& context);
 
 // Whose rows of the table the caller sees and writes.
 inline UserId scope_of(const model::TableDefinition& table, const Caller& caller) {

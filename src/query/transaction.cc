@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace kalamdb::query {
+namespace {
+
+constexpr std::pair<TableId, uint32_t> kNoTable;
+
+}  // namespace
 
 void OpenTransactions::put(TransactionStatus status) {
   const std::lock_guard lock(mutex_);
@@ -49,21 +54,21 @@ Result<> RequestTransaction::check_age() {
   return {};
 }
 
-Result<> RequestTransaction::check_definition(const model::TableDefinition& table) {
-  const std::string name = table.qualified_name();
+Result<> RequestTransaction::check_definition(const std::string& name, const model::TableDefinition* table) {
   auto known = definitions_.find(name);
   if (known == definitions_.end()) {
     KALAM_TRY(const auto record, storage_.hot().get_record(hot::RecordSpace::kTable, name, rows_.snapshot()));
-    std::pair<TableId, uint32_t> definition;  // of no table
+    std::pair<TableId, uint32_t> definition = kNoTable;
     if (record) {
       KALAM_TRY(const model::TableDefinition then, model::decode_table(*record));
       definition = {then.id, then.schema_version};
     }
     known = definitions_.emplace(name, definition).first;
   }
-  if (known->second == std::pair(table.id, table.schema_version)) return {};
-  return fail(ErrorCode::kConflict, "transaction '" + id() + "' was rolled back: " + name +
-                                        " was created or altered after it began; run the whole transaction again");
+  if (known->second == (table == nullptr ? kNoTable : std::pair(table->id, table->schema_version))) return {};
+  return fail(ErrorCode::kConflict,
+              "transaction '" + id() + "' was rolled back: " + name +
+                  " was created, altered or dropped after it began; run the whole transaction again");
 }
 
 Result<storage::ChangeSetPtr> RequestTransaction::apply(storage::CommitRequest request) {

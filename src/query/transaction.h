@@ -53,15 +53,15 @@ class RequestTransaction {
   // Reads go through it.
   storage::Transaction& rows() { return rows_; }
 
-  // Whether the definition is the one that the snapshot has: rows are read as of BEGIN, and a newer one could not mean
-  // them. Errors: kConflict.
-  Result<> check_definition(const model::TableDefinition& table);
+  // Whether `table`, nullptr for none, is what the snapshot has under that name ("namespace.table"): rows are read as
+  // of BEGIN, and a newer definition could not mean them. Errors: kConflict.
+  Result<> check_definition(const std::string& name, const model::TableDefinition* table);
   // Before each statement. Errors: kInvalidOperation when the transaction has been open for too long.
   Result<> check_age();
   // What the committer does for a statement outside transactions. Errors: those of storage::Transaction::apply();
   // kInvalidOperation when the writes take too much memory.
   Result<storage::ChangeSetPtr> apply(storage::CommitRequest request);
-  // Errors: kConflict, saying to run the transaction again; kAlreadyExists; the committer's.
+  // Errors: kConflict, saying to run the whole transaction again; kAlreadyExists; the committer's.
   Result<> commit();
 
  private:

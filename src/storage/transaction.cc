@@ -16,8 +16,9 @@ constexpr int kMaxAttempts = 5;
 constexpr uint64_t kRowOverheadBytes = 256;
 
 std::unexpected<Error> lost() {
-  return fail(ErrorCode::kConflict,
-              "A row that the transaction changes was changed by a concurrent request; run the transaction again");
+  return fail(
+      ErrorCode::kConflict,
+      "A row that the transaction changes was changed by a concurrent request; run the whole transaction again");
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ Result<OwnRows*> Transaction::open_scope(const RowWrite& write) {
   }
   if (own.table->schema_version != write.table->schema_version) {
     return fail(ErrorCode::kConflict, "Table " + write.table->qualified_name() +
-                                          " was altered while the transaction ran; run the transaction again");
+                                          " was altered while the transaction ran; run the whole transaction again");
   }
   return &own;
 }

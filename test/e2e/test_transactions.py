@@ -195,6 +195,9 @@ RECREATED = "CREATE SHARED TABLE bank.t (id INT PRIMARY KEY, v TEXT)"
         (f"DROP TABLE bank.t; {RECREATED}", "SELECT count(*) FROM bank.t"),
         (f"DROP TABLE bank.t; {RECREATED}", "INSERT INTO bank.t (id) VALUES (2)"),
         (f"ALTER TABLE bank.t RENAME TO u; {RECREATED}", "SELECT v FROM bank.t WHERE id = 1"),
+        ("DROP TABLE bank.t", "SELECT count(*) FROM bank.t"),
+        ("DROP TABLE bank.t", "UPDATE bank.t SET v = 'b' WHERE id = 1"),
+        ("ALTER TABLE bank.t RENAME TO u", "SELECT v FROM bank.t WHERE id = 1"),
         ("ALTER TABLE bank.t ADD COLUMN w INT DEFAULT 7", "SELECT * FROM bank.t"),
         ("ALTER TABLE bank.t ADD COLUMN w INT DEFAULT 7", "UPDATE bank.t SET v = 'b' WHERE id = 1"),
     ],
@@ -214,7 +217,7 @@ def test_definitions_are_those_of_begin(bank, change, again):
     # If the change came after the last statement, there is nothing to see, and no table was confused with another.
     [response] = responses
     if not response.ok:
-        assert "created or altered after it began; run the whole transaction again" in response.message, response
+        assert "created, altered or dropped after it began; run the whole transaction again" in response.message, response
         assert response.json["results"][1]["rows"] == [["a"]]
     else:
         assert "INSERT" not in again and "UPDATE" not in again
