@@ -270,6 +270,18 @@ def test_subscribe_over_http_describes_where_to_go(root, ns, server):
         subscription = row["subscription"]
         assert re.match(f"sub-{ns}-t-[0-9a-f-]{{36}}$", subscription["id"])
         assert subscription["sql"].upper().startswith("SELECT") and f"{ns}.t" in subscription["sql"]
+    # A table without a namespace is one of the request's.
+    for sql, wanted in (
+        ("SUBSCRIBE TO t WHERE id > 5 OPTIONS (last_rows=10)", f"SELECT * FROM {ns}.t WHERE id > 5"),
+        ('SUBSCRIBE TO "t"', f'SELECT * FROM {ns}."t"'),
+        (
+            "LIVE SELECT id FROM /* mine */ t WHERE id > extract(year FROM CURRENT_DATE)",
+            f"SELECT id FROM /* mine */ {ns}.t WHERE id > extract(year FROM CURRENT_DATE)",
+        ),
+        ("SUBSCRIBE TO SELECT id FROM t", f"SELECT id FROM {ns}.t"),
+        (f"LIVE SELECT * FROM {ns}.t", f"SELECT * FROM {ns}.t"),
+    ):
+        assert root.dicts(sql, namespace=ns)[0]["subscription"]["sql"] == wanted
     assert root.dicts(f"SUBSCRIBE TO {ns}.t OPTIONS (last_rows=10)")[0]["subscription"]["options"] == {"last_rows": 10}
 
 

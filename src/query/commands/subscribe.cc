@@ -13,17 +13,22 @@ namespace {
 
 class SubscribeTo : public Command {
  public:
-  SubscribeTo(std::string select, nlohmann::json options) : select_(std::move(select)), options_(std::move(options)) {}
+  // `bare_table` is where the table's name stands in `select`, if it has no namespace.
+  SubscribeTo(std::string select, std::optional<size_t> bare_table, nlohmann::json options)
+      : select_(std::move(select)), bare_table_(bare_table), options_(std::move(options)) {}
 
   Result<> authorize(const Caller&) const override { return {}; }  // depends on the table: see run()
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
-    KALAM_TRY(const auto statement, duck::Statement::parse(select_));
+    // The WebSocket knows nothing of the request's namespace.
+    std::string select = select_;
+    if (bare_table_) select.insert(*bare_table_, context.namespace_id + ".");
+    KALAM_TRY(const auto statement, duck::Statement::parse(select));
     KALAM_TRY(const duck::LiveShape live, statement->live());
     KALAM_TRY(const model::TablePtr table, resolve_table(services, context, live.table, Access::kRead));
     const std::string uuid = model::format_uuid(platform::make_uuid_v4(services.random));
     const nlohmann::ordered_json subscription{
-        {"id", "sub-" + table->namespace_id + "-" + table->name + "-" + uuid}, {"sql", select_}, {"options", options_}};
+        {"id", "sub-" + table->namespace_id + "-" + table->name + "-" + uuid}, {"sql", select}, {"options", options_}};
     const auto column = [](const char* name, TypeTag tag) {
       return duck::ResultColumn{name, model::DataType{tag}, nullptr};
     };
@@ -42,8 +47,18 @@ class SubscribeTo : public Command {
 
  private:
   std::string select_;
+  std::optional<size_t> bare_table_;
   nlohmann::json options_;
 };
+
+// Whether the next token is a name without a namespace; stays.
+bool is_bare_name(TokenReader& reader) {
+  const size_t position = reader.position();
+  const bool is_name = reader.name("a table name").has_value();
+  const bool is_bare = is_name && !reader.peek({"."});
+  reader.rewind(position);
+  return is_bare;
+}
 
 // OPTIONS (key = number, …) at the end of the statement.
 Result<nlohmann::json> read_options(TokenReader& reader) {
@@ -71,8 +86,15 @@ ParsedCommand parse_subscribe(TokenReader& reader) {
   const size_t begin = reader.offset();
   size_t end = reader.sql().size();
   nlohmann::json options = nlohmann::json::object();
+  std::optional<size_t> bare_table;
+  if (!is_select && is_bare_name(reader)) bare_table = begin;
+  bool is_table_known = !is_select;
   while (!reader.at_end()) {
-    if (reader.peek({"options", "("})) {
+    // The SELECT list has plain columns, so that the first FROM is the table's.
+    if (!is_table_known && reader.accept("from")) {
+      is_table_known = true;
+      if (is_bare_name(reader)) bare_table = reader.offset();
+    } else if (reader.peek({"options", "("})) {
       end = reader.offset();
       reader.skip();
       KALAM_TRY(options, read_options(reader));
@@ -82,8 +104,13 @@ ParsedCommand parse_subscribe(TokenReader& reader) {
   }
   std::string select(reader.sql().substr(begin, end - begin));
   while (!select.empty() && std::isspace(static_cast<unsigned char>(select.back()))) select.pop_back();
-  if (!is_select) select = "SELECT * FROM " + select;
-  return std::make_unique<SubscribeTo>(std::move(select), std::move(options));
+  if (bare_table) *bare_table -= begin;
+  if (!is_select) {
+    constexpr std::string_view kAll = "SELECT * FROM ";
+    select.insert(0, kAll);
+    if (bare_table) *bare_table += kAll.size();
+  }
+  return std::make_unique<SubscribeTo>(std::move(select), bare_table, std::move(options));
 }
 
 }  // namespace kalamdb::query
