@@ -1,5 +1,6 @@
 #include "query/maintenance.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
@@ -16,6 +17,7 @@ std::string flush_key(const model::TableDefinition& table) { return "flush-" + i
 struct Subject {
   std::string namespace_id;
   std::string table;
+  TableId id;
   std::optional<UserId> user;
 
   std::string display() const { return namespace_id + ":" + table; }
@@ -23,13 +25,15 @@ struct Subject {
 
 Subject subject_of(const jobs::Job& job) {
   const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
-  Subject subject{parameters.value("namespace", ""), parameters.value("table", ""), std::nullopt};
+  Subject subject{parameters.value("namespace", ""), parameters.value("table", ""),
+                  TableId(parameters.value("internal_id", uint32_t{0})), std::nullopt};
   if (const auto user = parameters.find("user_id"); user != parameters.end()) subject.user = UserId(*user);
   return subject;
 }
 
 nlohmann::json parameters_of(const model::TableDefinition& table, const std::optional<UserId>& user = std::nullopt) {
   nlohmann::json parameters{{"table_id", table.qualified_name()},
+                            {"internal_id", table.id.value},
                             {"table_type", pascal_name(table.type)},
                             {"namespace", table.namespace_id},
                             {"table", table.name}};
@@ -37,15 +41,22 @@ nlohmann::json parameters_of(const model::TableDefinition& table, const std::opt
   return parameters;
 }
 
+// The job's table under the name that it has by now; nullptr if it is gone.
+Result<model::TablePtr> find_subject(const Services& services, const Subject& subject) {
+  KALAM_TRY(model::TablePtr table, services.catalog.find_table(subject.namespace_id, subject.table));
+  if (table != nullptr && table->id == subject.id) return table;
+  KALAM_TRY(const auto tables, services.catalog.tables(subject.namespace_id));
+  const auto renamed = std::ranges::find(tables, subject.id, [](const auto& other) { return other->id; });
+  return renamed == tables.end() ? nullptr : *renamed;
+}
+
 // Does the work on a table; again, with the new definition, when the table is altered meanwhile.
 template <typename Work>
 auto on_current(const Services& services, const Subject& subject, const Work& work)
     -> decltype(work(model::TablePtr())) {
   for (int attempt = 1;; ++attempt) {
-    KALAM_TRY(const model::TablePtr table, services.catalog.find_table(subject.namespace_id, subject.table));
-    if (table == nullptr || table->is_view()) {
-      return fail(ErrorCode::kTableNotFound, subject.namespace_id + "." + subject.table);
-    }
+    KALAM_TRY(const model::TablePtr table, find_subject(services, subject));
+    if (table == nullptr) return fail(ErrorCode::kTableNotFound, subject.namespace_id + "." + subject.table);
     auto done = work(table);
     if (done || done.error().code != ErrorCode::kConflict || attempt == kMaxAttempts) return done;
   }

@@ -102,6 +102,24 @@ def test_user_ids_make_no_paths(server, root, ns):
     root.fails(f"EXECUTE AS USER 'a/b' (INSERT INTO {ns}.t VALUES (1, 'x'))")
 
 
+def test_a_flush_follows_a_rename(server, root, ns):
+    """Jobs that were queued under the old name flush the table all the same."""
+    for number in range(20):
+        root.run(f"CREATE SHARED TABLE {ns}.t{number} (id INT PRIMARY KEY); INSERT INTO {ns}.t{number} VALUES (1)")
+    root.run(
+        "".join(
+            f"STORAGE FLUSH TABLE {ns}.t{number}; ALTER TABLE {ns}.t{number} RENAME TO u{number}; " for number in range(20)
+        )
+    )
+    wait_until(
+        lambda: root.count("system.jobs", "WHERE job_type = 'flush' AND status IN ('queued', 'running')") == 0, "the jobs"
+    )
+    assert root.rows(f"SELECT message FROM system.jobs WHERE status = 'failed' AND parameters LIKE '%\"{ns}\"%'") == []
+    for number in range(20):
+        stats = root.dicts(f"SHOW STATS FOR TABLE {ns}.u{number}")[0]
+        assert (int(stats["hot_rows"]), int(stats["cold_rows"])) == (0, 1)
+
+
 def test_row_policy():
     with Server(ServerConfig(flush={"check_interval_seconds": 1})) as server:
         root = server.root()
