@@ -5,6 +5,7 @@
 
 #include "model/key_codec.h"
 #include "model/row_codec.h"
+#include "query/constraints.h"
 #include "query/row_values.h"
 #include "query/upsert.h"
 #include "storage/key_errors.h"
@@ -105,6 +106,8 @@ class InsertBuilder {
     if (kind_ == storage::WriteKind::kInsert) {
       return fail(storage::key_taken(*table_, cold.taken.front().key, "cold storage: " + cold.taken.front().path));
     }
+    // What does nothing in the end must be a row of the table all the same, as it must where the key is hot.
+    KALAM_CHECK(enforce_checks(services_, writes_));
     std::unordered_set<std::string_view> taken;
     for (const auto& row : cold.taken) taken.insert(row.key);
     std::erase_if(writes_.request.rows, [&](const storage::RowWrite& write) { return taken.contains(write.key); });
