@@ -85,6 +85,18 @@ bool text_to_bytes(duckdb::Vector& source, duckdb::Vector& result, idx_t count, 
   });
 }
 
+bool text_to_boolean(duckdb::Vector& source, duckdb::Vector& result, idx_t count, CastParameters& parameters) {
+  return cast_texts<bool>(source, result, count, [&](string_t text, bool& value) {
+    const auto flag = model::coerce(std::string_view(text.GetData(), text.GetSize()), {model::TypeTag::kBoolean});
+    if (flag) {
+      value = std::get<bool>(*flag);
+      return true;
+    }
+    report("Could not convert string '" + text.GetString() + "' to BOOL", parameters);
+    return false;
+  });
+}
+
 bool text_to_uuid(duckdb::Vector& source, duckdb::Vector& result, idx_t count, CastParameters& parameters) {
   return cast_texts<duckdb::hugeint_t>(source, result, count, [&](string_t text, duckdb::hugeint_t& value) {
     const auto uuid = model::parse_uuid({text.GetData(), text.GetSize()});
@@ -157,6 +169,7 @@ void register_casts(duckdb::DBConfig& config) {
   };
   replace(LogicalType::VARCHAR, LogicalType::TIMESTAMP, text_to_timestamp);
   replace(LogicalType::VARCHAR, LogicalType::BLOB, text_to_bytes);
+  replace(LogicalType::VARCHAR, LogicalType::BOOLEAN, text_to_boolean);
   replace(LogicalType::VARCHAR, LogicalType::UUID, text_to_uuid);
   replace(LogicalType::BLOB, LogicalType::VARCHAR, bytes_to_text);
   const auto numbers = LogicalType::LIST(LogicalType::FLOAT);

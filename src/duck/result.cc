@@ -32,11 +32,14 @@ class Batch : public ResultBatch {
     rows_ = chunk_->size();
     for (idx_t i = 0; i < chunk_->ColumnCount(); ++i) {
       auto* vector = &chunk_->data[i];
-      if (vector->GetType() != types[i].physical) {
-        casts_.push_back(std::make_unique<duckdb::Vector>(types[i].physical, rows_));
+      const auto cast = [&](const duckdb::LogicalType& type) {
+        if (vector->GetType() == type) return;
+        casts_.push_back(std::make_unique<duckdb::Vector>(type, rows_));
         duckdb::VectorOperations::Cast(context, *vector, *casts_.back(), rows_);
         vector = casts_.back().get();
-      }
+      };
+      if (types[i].physical.IsJSONType()) cast(with_field_names(vector->GetType()));
+      cast(types[i].physical);
       views_.emplace_back(*vector, rows_, types[i].type);
     }
   }

@@ -162,6 +162,27 @@ ResultType to_result_type(const LogicalType& type) {
   }
 }
 
+duckdb::LogicalType with_field_names(const duckdb::LogicalType& type) {
+  switch (type.id()) {
+    case LogicalTypeId::STRUCT: {
+      duckdb::child_list_t<LogicalType> fields;
+      for (const auto& [name, field] : duckdb::StructType::GetChildTypes(type)) {
+        fields.emplace_back(name.empty() ? "f" + std::to_string(fields.size() + 1) : name, with_field_names(field));
+      }
+      return LogicalType::STRUCT(std::move(fields));
+    }
+    case LogicalTypeId::LIST:
+      return LogicalType::LIST(with_field_names(duckdb::ListType::GetChildType(type)));
+    case LogicalTypeId::ARRAY:
+      return LogicalType::ARRAY(with_field_names(duckdb::ArrayType::GetChildType(type)),
+                                duckdb::ArrayType::GetSize(type));
+    case LogicalTypeId::MAP:
+      return LogicalType::MAP(duckdb::MapType::KeyType(type), with_field_names(duckdb::MapType::ValueType(type)));
+    default:
+      return type;
+  }
+}
+
 duckdb::Value to_duck_value(const model::ValueView& value, const model::DataType& type) {
   duckdb::Vector vector(to_duck_type(type), 1);
   write_cell(vector, 0, value, type);

@@ -18,6 +18,8 @@ struct ResultType {
   duckdb::LogicalType physical;
 };
 ResultType to_result_type(const duckdb::LogicalType& type);
+// The type with names for the fields of ROW(…), which have none: f1, f2, …, as PostgreSQL calls them in JSON.
+duckdb::LogicalType with_field_names(const duckdb::LogicalType& type);
 
 // A constant of `type`.
 duckdb::Value to_duck_value(const model::ValueView& value, const model::DataType& type);
