@@ -42,6 +42,15 @@ struct SystemInput {
   bool may_use(const model::TableDefinition& table) const { return usable.contains(table); }
 };
 
+// The types of system columns, in short.
+inline constexpr auto kBoolean = model::TypeTag::kBoolean;
+inline constexpr auto kSmallInt = model::TypeTag::kSmallInt;
+inline constexpr auto kInt = model::TypeTag::kInt;
+inline constexpr auto kBigInt = model::TypeTag::kBigInt;
+inline constexpr auto kText = model::TypeTag::kText;
+inline constexpr auto kJson = model::TypeTag::kJson;
+inline constexpr auto kTime = model::TypeTag::kTimestamp;
+
 struct SystemColumn {
   std::string_view name;
   model::TypeTag type;

@@ -9,10 +9,6 @@ using model::Value;
 
 namespace {
 
-constexpr TypeTag kText = TypeTag::kText;
-constexpr TypeTag kBigInt = TypeTag::kBigInt;
-constexpr TypeTag kInt = TypeTag::kInt;
-
 const std::string kCatalogName = "kalam";
 
 std::string yes_or_no(bool yes) { return yes ? "YES" : "NO"; }

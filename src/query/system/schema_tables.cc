@@ -8,17 +8,9 @@
 namespace kalamdb::query {
 
 using model::Row;
-using model::TypeTag;
 using model::Value;
 
 namespace {
-
-constexpr TypeTag kText = TypeTag::kText;
-constexpr TypeTag kBigInt = TypeTag::kBigInt;
-constexpr TypeTag kInt = TypeTag::kInt;
-constexpr TypeTag kBoolean = TypeTag::kBoolean;
-constexpr TypeTag kTime = TypeTag::kTimestamp;
-constexpr TypeTag kJson = TypeTag::kJson;
 
 std::vector<Row> namespace_rows(const SystemInput& input) {
   std::map<std::string_view, int64_t> counts;

@@ -11,17 +11,9 @@
 namespace kalamdb::query {
 
 using model::Row;
-using model::TypeTag;
 using model::Value;
 
 namespace {
-
-constexpr TypeTag kText = TypeTag::kText;
-constexpr TypeTag kBigInt = TypeTag::kBigInt;
-constexpr TypeTag kInt = TypeTag::kInt;
-constexpr TypeTag kSmallInt = TypeTag::kSmallInt;
-constexpr TypeTag kTime = TypeTag::kTimestamp;
-constexpr TypeTag kJson = TypeTag::kJson;
 
 std::vector<Row> user_rows(const SystemInput& input) {
   std::vector<Row> rows;
