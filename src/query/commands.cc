@@ -67,6 +67,7 @@ const std::array kSyntax{
     Syntax{{{"show", "storages"}}, false, parse_show_storages},
     Syntax{{{"show", "manifest"}}, true, parse_not_implemented},
     Syntax{{{"show", "stats"}}, false, parse_show_stats},
+    Syntax{{{"show", "create", "table"}}, false, parse_show_create_table},
     Syntax{{{"storage", "compact", "table"}}, false, parse_storage_compact_table},
     Syntax{{{"storage", "compact", "all"}}, false, parse_storage_compact_all},
     Syntax{{{"storage", "check"}}, true, parse_not_implemented},

@@ -34,6 +34,7 @@ ParsedCommand parse_show_tables(TokenReader& reader);
 ParsedCommand parse_show_views(TokenReader& reader);
 ParsedCommand parse_show_storages(TokenReader& reader);
 ParsedCommand parse_show_stats(TokenReader& reader);
+ParsedCommand parse_show_create_table(TokenReader& reader);
 ParsedCommand parse_show_columns(TokenReader& reader);
 ParsedCommand parse_describe_table(TokenReader& reader);
 ParsedCommand parse_flush_table(TokenReader& reader);

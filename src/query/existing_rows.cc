@@ -81,10 +81,19 @@ Result<bool> WrittenRows::all(const model::ColumnDefinition& column,
   return true;
 }
 
-std::string quoted(std::string_view name) {
-  std::string text = "\"";
-  for (const char c : name) text.append(c == '"' ? 2 : 1, c);
-  return text + "\"";
+namespace {
+
+// Between quotes, which are doubled within.
+std::string between(char quote, std::string_view content) {
+  std::string text(1, quote);
+  for (const char c : content) text.append(c == quote ? 2 : 1, c);
+  return text + quote;
 }
+
+}  // namespace
+
+std::string quoted(std::string_view name) { return between('"', name); }
+
+std::string string_literal(std::string_view text) { return between('\'', text); }
 
 }  // namespace kalamdb::query

@@ -61,5 +61,7 @@ class WrittenRows : public ExistingRows {
 
 // "name" in quotes, as SQL text.
 std::string quoted(std::string_view name);
+// 'text' in quotes, likewise.
+std::string string_literal(std::string_view text);
 
 }  // namespace kalamdb::query

@@ -1,6 +1,7 @@
 #include "query/system_tables.h"
 
 #include "base/assert.h"
+#include "query/existing_rows.h"
 #include "query/system_rows.h"
 
 namespace kalamdb::query {
@@ -84,7 +85,7 @@ model::Value default_text(const model::ColumnDefinition& column) {
   const std::string text = model::to_text(model::view(literal), column.type);
   const bool number = model::is_integer(column.type.tag) || column.type.tag == model::TypeTag::kDecimal ||
                       column.type.tag == model::TypeTag::kFloat || column.type.tag == model::TypeTag::kDouble;
-  return number ? text : "'" + text + "'";
+  return number ? text : string_literal(text);
 }
 
 bool may_read_system_table(std::string_view namespace_id, std::string_view name, catalog::Role role) {
