@@ -114,7 +114,7 @@ const std::array kSettings{
     Setting{"websocket.auth_timeout_secs", "KALAMDB_WEBSOCKET_AUTH_TIMEOUT_SECS", &Config::auth_timeout_s, 1, 3600,
             "How long a socket may stay without authentication."},
     Setting{"flush.check_interval_seconds", "", &Config::flush_check_interval_s, 1, 3600,
-            "How often flush policies are looked at."},
+            "How often tables are looked at for flush policies and for STREAM rows that are to go."},
     Setting{"stream.default_ttl_seconds", "", &Config::stream_ttl_s, 1, 10LL * 365 * 24 * 3600,
             "How long STREAM rows live where the table does not say."},
 };
