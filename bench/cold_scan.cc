@@ -70,7 +70,7 @@ void run_bare(duckdb::Connection& connection, const std::string& sql) {
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 15;
   duck::TemporaryFolder folder;
-  auto engine = duck::Engine::create({.storage_directories = {folder.path()}});
+  auto engine = duck::Engine::create({});
   if (!engine) die(engine.error().message);
   duck::TestTables tables;
   auto& messages = tables.add(

@@ -103,7 +103,7 @@ class Database {
     storage::StorageOptions options;
     options.data_directory = directory_;
     options.durability = storage::Durability::kOs;
-    storage_ = unwrap(storage::Storage::open(options, files_, clock_, engine_));
+    storage_ = unwrap(storage::Storage::open(options, files_, clock_, random_, engine_));
     catalog_ = unwrap(catalog::Catalog::open(*storage_, clock_, kTables));
     for (size_t i = 0; i < kTables; ++i) unwrap(catalog_->create_table(ordinary_table(table_name(i))));
     for (int round = 0; round < 2; ++round) {  // what the store itself keeps in memory is there the second time
@@ -122,6 +122,7 @@ class Database {
   std::string directory_;
   platform::RealFileSystem files_;
   platform::SystemClock clock_;
+  platform::SystemRandom random_;
   storage::TestEngine engine_;
   std::unique_ptr<storage::Storage> storage_;
   std::unique_ptr<catalog::Catalog> catalog_;

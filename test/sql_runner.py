@@ -9,7 +9,8 @@ NULL, an empty text (empty), arrays are JSON without spaces. `R` cells are compa
   skipif MODE          the next record is left out in that mode; `onlyif MODE` is its opposite.
   require no-restart   the whole file is left out with --restart.
 
-Every file has a namespace of its own, `${ns}` in its text, which is also the one for unqualified names. Modes:
+Every file has a namespace of its own, `${ns}` in its text, which is also the one for unqualified names, and `${dir}` is
+a directory that only it uses. Modes:
 
   (plain)    as written
   restart    the server is stopped after a third of each file, and killed (-9) after two thirds
@@ -151,7 +152,8 @@ class FileRun:
         self.server = server
         self.mode = mode
         self.namespace = "slt_" + re.sub(r"\W+", "_", str(path.relative_to(HERE / "sql").with_suffix("")).lower())
-        self.records = parse(path.read_text().replace("${ns}", self.namespace))
+        directory = server.directory / "files" / self.namespace
+        self.records = parse(path.read_text().replace("${ns}", self.namespace).replace("${dir}", str(directory)))
         self.caller = server.root()
 
     def run(self):

@@ -70,6 +70,10 @@ Result<std::unique_ptr<Catalog>> Catalog::open(storage::Storage& storage, platfo
   std::unique_ptr<Catalog> catalog(new Catalog(storage, clock, schema_cache_size));
   KALAM_CHECK(catalog->load());
   KALAM_CHECK(catalog->bootstrap());
+  storage.set_user_storage([catalog = catalog.get()](const UserId& id) {
+    const UserPtr user = catalog->find_user(id.value);
+    return user == nullptr ? std::string() : user->storage_id;
+  });
   return catalog;
 }
 
@@ -183,6 +187,7 @@ Result<TableId> Catalog::next_table_id(CommitRequest& request) {
 Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
   const std::lock_guard lock(change_mutex_);
   KALAM_CHECK(check_new_name(draft.namespace_id, draft.name));
+  KALAM_CHECK(check_storage(draft.options.storage_id));
   CommitRequest request;
   KALAM_TRY(draft.id, next_table_id(request));
   draft.created_at_us = draft.updated_at_us = clock_.now_us();
@@ -233,6 +238,7 @@ Result<> Catalog::put_user(const UserPtr& user) {
 Result<UserPtr> Catalog::create_user(User user) {
   const std::lock_guard lock(change_mutex_);
   if (find_user(user.id) != nullptr) return fail(ErrorCode::kAlreadyExists, "User '" + user.id + "' already exists");
+  KALAM_CHECK(check_storage(user.storage_id));
   user.created_at_us = user.updated_at_us = clock_.now_us();
   auto created = std::make_shared<const User>(std::move(user));
   KALAM_CHECK(put_user(created));
@@ -245,6 +251,7 @@ Result<UserPtr> Catalog::change_user(std::string_view id, const std::function<vo
   if (current == nullptr) return fail(ErrorCode::kNotFound, "User '" + std::string(id) + "' not found");
   User next = *current;
   change(next);
+  if (next.storage_id != current->storage_id) KALAM_CHECK(check_storage(next.storage_id));
   next.updated_at_us = clock_.now_us();
   auto changed = std::make_shared<const User>(std::move(next));
   KALAM_CHECK(put_user(changed));

@@ -100,6 +100,15 @@ class Catalog {
   using UserListener = std::function<void(const UserPtr&)>;
   void set_user_listener(UserListener listener) { user_listener_ = std::move(listener); }
 
+  // Storages are read from storage::Storage::storages(); `local` is always there. Whoever calls has validated the
+  // definition. Errors: kAlreadyExists, kInvalidOperation when its files would lie among another's.
+  Result<> create_storage(cold::StorageDefinition definition);
+  Result<> check_new_storage(const cold::StorageDefinition& definition) const;
+  // Errors: kNotFound, and those of `change`.
+  Result<> alter_storage(std::string_view id, const std::function<Result<>(cold::StorageDefinition&)>& change);
+  // Errors: kNotFound, kInvalidOperation for one that is in use.
+  Result<> drop_storage(std::string_view id);
+
   // A small secret or setting that the server keeps for itself.
   Result<std::optional<std::string>> setting(std::string_view name) const;
   Result<> put_setting(std::string_view name, std::string value);
@@ -110,6 +119,9 @@ class Catalog {
   Result<> load();
   Result<> bootstrap();
   Result<> put_user(const UserPtr& user);
+  Result<> put_storage(cold::StorageDefinition definition);
+  // Errors: kNotFound for a storage that is not there; "" is none.
+  Result<> check_storage(const std::string& id) const;
   Result<> put_view(const model::TablePtr& view, const std::vector<model::SchemaVersion>& history,
                     storage::CommitRequest request);
   // Fails unless the namespace is there and the name free.

@@ -19,6 +19,7 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
   }
   const bool renamed = changed.name != base->name;
   if (renamed) KALAM_CHECK(check_new_name(changed.namespace_id, changed.name));
+  KALAM_CHECK(check_storage(changed.options.storage_id));
   changed.updated_at_us = clock_.now_us();
   ++changed.schema_version;
   changed.past_max_ordinal = base->max_ordinal();

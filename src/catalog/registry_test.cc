@@ -36,6 +36,10 @@ class InterruptedStore : public hot::Store {
 
   // Not used by the registry.
   hot::SnapshotPtr snapshot() const override { return store_.snapshot(); }
+  std::optional<Seq> oldest_snapshot() const override { return store_.oldest_snapshot(); }
+  void set_snapshot_listener(std::function<void()> released) override {
+    store_.set_snapshot_listener(std::move(released));
+  }
   Result<std::optional<hot::StoredRow>> get(TableId table, const UserId& user, std::string_view key,
                                             const hot::SnapshotPtr& snapshot) const override {
     return store_.get(table, user, key, snapshot);

@@ -55,6 +55,7 @@ std::string encode(const User& user) {
                       {"updated_at_us", user.updated_at_us},
                       {"deleted_at_us", user.deleted_at_us}};
   if (user.email) json["email"] = *user.email;
+  if (!user.storage_id.empty()) json["storage_id"] = user.storage_id;
   return json.dump();
 }
 
@@ -69,6 +70,7 @@ Result<User> decode_user(std::string_view text) {
     if (!role) return fail(ErrorCode::kCorruption, "The stored user '" + user.id + "' has an unknown role.");
     user.role = *role;
     if (json.contains("email")) user.email = json.at("email").get<std::string>();
+    user.storage_id = json.value("storage_id", "");
     user.auth_type = json.at("auth_type");
     user.failed_login_attempts = json.at("failed_login_attempts");
     user.locked_until_us = json.at("locked_until_us");

@@ -26,6 +26,7 @@ struct User {
   Role role = Role::kUser;
   std::optional<std::string> email;
   std::string auth_type = "Password";  // "Password", "OAuth", "Internal"
+  std::string storage_id;  // where tables with USE_USER_STORAGE keep this user's rows; empty: where the table says
   uint32_t failed_login_attempts = 0;
   int64_t locked_until_us = 0;   // 0: not locked
   int64_t last_login_at_us = 0;  // 0: never

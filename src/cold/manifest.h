@@ -19,12 +19,11 @@
 #include "base/ids.h"
 #include "base/position_set.h"
 #include "base/result.h"
+#include "cold/storage_definition.h"
 #include "model/column_stats.h"
 #include "model/table.h"
 
 namespace kalamdb::cold {
-
-inline constexpr std::string_view kLocalStorage = "local";
 
 struct SegmentEntry {
   uint64_t id = 0;                     // N of batch-N.parquet

@@ -57,6 +57,8 @@ Error to_error(const duckdb::ErrorData& error) {
       return {ErrorCode::kNotImplemented, first_part(raw)};
     case duckdb::ExceptionType::PERMISSION:
       return {ErrorCode::kInvalidSql, "Files and settings cannot be reached from SQL"};
+    case duckdb::ExceptionType::CONNECTION:  // SegmentFileSystem's
+      return {ErrorCode::kUnavailable, raw};
     case duckdb::ExceptionType::IO:
     case duckdb::ExceptionType::HTTP:
       log::error("reading or writing a segment failed: {}", raw);

@@ -32,6 +32,8 @@ class DuckEngine : public Engine {
  public:
   explicit DuckEngine(std::shared_ptr<Instance> instance) : instance_(std::move(instance)) {}
 
+  void set_remote_files(RemoteFiles* files) override { instance_->segments->set_remote(files); }
+
   Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
                                              const QueryContext& context) override {
     return guarded([&]() -> Result<std::unique_ptr<QueryResult>> {

@@ -1,6 +1,6 @@
 // The embedded SQL engine. The only door to DuckDB's planner: everything that comes in is a Statement, which is already
 // parsed and checked, and every table it reads comes from a SourceResolver. DuckDB runs with external access off but
-// for the storage folders, extensions and configuration locked.
+// for segments, extensions and configuration locked.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,9 @@ struct ValueGenerators {
 };
 
 struct EngineOptions {
-  unsigned threads = 0;                          // 0: one a core
-  uint64_t memory_bytes = 0;                     // for all queries together; 0: a quarter of the machine's
-  std::string temp_directory;                    // where large sorts and joins spill; made if missing
-  std::vector<std::string> storage_directories;  // absolute; the only places from which files are read or written
+  unsigned threads = 0;        // 0: one a core
+  uint64_t memory_bytes = 0;   // for all queries together; 0: a quarter of the machine's
+  std::string temp_directory;  // where large sorts and joins spill; made if missing
   ValueGenerators generators;
 };
 
@@ -145,6 +144,9 @@ class Engine {
   static Result<std::unique_ptr<Engine>> create(EngineOptions options);
   virtual ~Engine() = default;
 
+  // Before the first query: who reads segments that lie elsewhere. It must outlive the queries; nullptr: nobody.
+  virtual void set_remote_files(RemoteFiles* files) = 0;
+
   // Runs a SELECT or EXPLAIN. The result keeps what it reads from alive.
   virtual Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
                                                      const QueryContext& context) = 0;
@@ -187,8 +189,9 @@ class Engine {
   virtual Result<std::unique_ptr<Predicate>> bind_predicate(const Statement& select, const model::TablePtr& table,
                                                             const QueryContext& context) = 0;
 
-  // Writes a segment: every column of `table` plus `_seq` and `_deleted`, in the order in which the cursor gives rows,
-  // field ids being the slots of the columns. `metadata` goes into the file's key-value metadata. Not synced to disk.
+  // Writes a segment to the absolute `path`: every column of `table` plus `_seq` and `_deleted`, in the order in which
+  // the cursor gives rows, field ids being the slots of the columns. `metadata` goes into the file's key-value
+  // metadata. Not synced to disk.
   virtual Result<WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table,
                                                model::RowCursor& rows,
                                                const std::vector<std::pair<std::string, std::string>>& metadata) = 0;

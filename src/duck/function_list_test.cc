@@ -165,7 +165,6 @@ class FunctionList : public ::testing::Test {
     const EngineOptions options = {.threads = 1,
                                    .memory_bytes = 512 << 20,
                                    .temp_directory = files_.path() + "/temp",
-                                   .storage_directories = {files_.path() + "/storage"},
                                    .generators = {.snowflake_id = [] { return int64_t{1}; },
                                                   .uuid_v7 = [] { return model::Uuid{}; },
                                                   .ulid = [] { return std::string("ulid"); }}};

@@ -38,7 +38,6 @@ void lock_down(duckdb::DBConfig& config, const EngineOptions& options) {
 }  // namespace
 
 Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options) {
-  for (const auto& directory : options.storage_directories) KALAM_CHECK(make_directory(directory));
   if (!options.temp_directory.empty()) KALAM_CHECK(make_directory(options.temp_directory));
   return guarded([&]() -> Result<std::shared_ptr<Instance>> {
     duckdb::DBConfig config;
@@ -46,7 +45,10 @@ Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options) {
     auto instance = std::make_shared<Instance>();
     instance->database = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
     auto& database = *instance->database->instance;
-    for (const auto& directory : options.storage_directories) database.config.AddAllowedDirectory(directory);
+    auto segments = duckdb::make_uniq<SegmentFileSystem>();
+    instance->segments = segments.get();
+    database.GetFileSystem().RegisterSubSystem(std::move(segments));
+    database.config.AddAllowedDirectory(segment_prefix());
     if (!options.temp_directory.empty()) database.config.AddAllowedDirectory(options.temp_directory);
     register_plan_hook(database.config);
     register_table_scan(database);

@@ -6,6 +6,7 @@
 
 #include "duck/duck_error.h"
 #include "duck/rewrite.h"
+#include "duck/segment_file_system.h"
 #include "duck/table_scan.h"
 #include "duck/types.h"
 #include "duckdb/parser/expression/list.hpp"
@@ -161,7 +162,7 @@ Result<WrittenSegment> write_segment_file(Session& session, const std::string& p
   info.is_from = false;
   info.format = "parquet";
   info.is_format_auto_detected = false;
-  info.file_path = path;
+  info.file_path = segment_file_name(table->id, path);
   const std::string& codec = table->options.compression;
   info.options["compression"] = {duckdb::Value(codec == "none" ? "uncompressed" : codec)};
   info.options["row_group_size"] = {duckdb::Value::BIGINT(kRowGroupRows)};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ class SourceResolver;
 // One Parquet file as of a snapshot. Positions count its rows from 0.
 struct Segment {
   uint64_t id = 0;   // unique within the table and scope
-  std::string path;  // absolute
+  std::string path;  // absolute, or what RemoteFiles knows it by, which does not begin with '/'
   uint64_t row_count = 0;
   uint64_t size_bytes = 0;
   uint32_t schema_version = 1;
@@ -34,6 +35,15 @@ struct Segment {
   // Ascending by slot; a column that is not among them may hold anything. nullptr: nothing is known of any.
   std::shared_ptr<const std::vector<model::ColumnStats>> columns;
   std::shared_ptr<const PositionSet> deleted;  // the deletion vector; nullptr: nothing deleted
+};
+
+// Reads segments that do not lie on a disk of this machine. Thread-safe.
+class RemoteFiles {
+ public:
+  virtual ~RemoteFiles() = default;
+  // Fills `out` with the bytes from `offset` on of a file that has `size_bytes` and never changes. Errors:
+  // kUnavailable, as the user of a query is to see it.
+  virtual Result<> read(const std::string& path, uint64_t size_bytes, uint64_t offset, std::span<char> out) = 0;
 };
 
 // Bounds on encoded primary keys: begin ≤ key < end; an empty `end` is no bound.

@@ -4,6 +4,7 @@
 #include "duck/old_segment_reader.h"
 #include "duck/pushed_filters.h"
 #include "duck/row_counter.h"
+#include "duck/segment_file_system.h"
 #include "duck/types.h"
 #include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
 #include "duckdb/common/multi_file/multi_file_reader.hpp"
@@ -71,7 +72,7 @@ class TableFileList : public duckdb::MultiFileList {
     duckdb::vector<duckdb::OpenFileInfo> files;
     if (target->source.scan || target->source.computed || target->cursor) files.emplace_back("hot rows");
     const auto& segments = target->all_segments();
-    for (size_t i = 0; i < segments.size(); ++i) files.push_back(file_of(segments[i], i));
+    for (size_t i = 0; i < segments.size(); ++i) files.push_back(file_of(*target, i));
     return duckdb::make_uniq<TableFileList>(target, std::move(files));
   }
 
@@ -124,11 +125,13 @@ class TableFileList : public duckdb::MultiFileList {
   duckdb::OpenFileInfo GetFile(idx_t i) override { return i < files_.size() ? files_[i] : duckdb::OpenFileInfo(); }
 
  private:
-  static duckdb::OpenFileInfo file_of(const Segment& segment, size_t index) {
-    duckdb::OpenFileInfo file(segment.path);
+  static duckdb::OpenFileInfo file_of(const ScanTarget& target, size_t index) {
+    const Segment& segment = target.all_segments()[index];
+    duckdb::OpenFileInfo file(segment_file_name(target.table->id, segment.path));
     file.extended_info = duckdb::make_shared_ptr<duckdb::ExtendedOpenFileInfo>();
     auto& options = file.extended_info->options;
     options["segment"] = duckdb::Value::UBIGINT(index);
+    options["file_size"] = duckdb::Value::UBIGINT(segment.size_bytes);
     // Segments never change, so what is cached of them stays valid.
     options["validate_external_file_cache"] = duckdb::Value::BOOLEAN(false);
     return file;

@@ -34,7 +34,8 @@ enum class RecordSpace : uint8_t {
   kJob = 7,         // job id → job record
   kSetting = 8,     // "jwt_secret" and the like
   kFilter = 9,      // scope, segment → Bloom filter of its keys
-  kDirectory = 10,  // table → where its segments lie, relative to the storage directory
+  kDirectory = 10,  // table, storage → where its segments lie, see storage/segment_files.h
+  kStorage = 11,    // storage id → StorageDefinition
 };
 
 // Everything as it was at one commit. Holds back RocksDB's garbage collection while it lives. Thread-safe. Snapshots

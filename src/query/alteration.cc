@@ -34,9 +34,7 @@ class SetOptions : public Alteration {
     CreateTableAst ast;
     ast.options = table.options;
     for (const auto& [name, value] : values_) {
-      if (name == "type" || name == "storage_id" || name == "use_user_storage") {
-        return fail(ErrorCode::kInvalidOperation, "Option " + name + " is fixed when a table is created");
-      }
+      if (name == "type") return fail(ErrorCode::kInvalidOperation, "Option type is fixed when a table is created");
       KALAM_CHECK(apply_table_option(ast, name, value));
     }
     if (ast.given.contains("access_level") && table.type != model::TableType::kShared) {

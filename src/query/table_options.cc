@@ -56,9 +56,6 @@ Result<> set_storage_id(CreateTableAst& ast, std::string_view value) {
 
 Result<> set_use_user_storage(CreateTableAst& ast, std::string_view value) {
   KALAM_TRY(ast.options.use_user_storage, boolean("USE_USER_STORAGE", value));
-  if (ast.options.use_user_storage) {
-    return fail(ErrorCode::kNotImplemented, "USE_USER_STORAGE is not supported yet; leave it out");
-  }
   return {};
 }
 
@@ -128,7 +125,7 @@ struct Option {
 constexpr std::array kOptions{Option{"compression", set_compression},
                               Option{"type", set_type},
                               Option{"storage_id", set_storage_id},
-                              Option{"use_user_storage", set_use_user_storage},
+                              Option{"use_user_storage", set_use_user_storage, TableType::kUser},
                               Option{"flush_policy", set_flush_policy},
                               Option{"deleted_retention_hours", set_retention},
                               Option{"access_level", set_access_level, TableType::kShared},
@@ -266,9 +263,6 @@ Result<> check_table_options(const CreateTableAst& ast, TableType type) {
   };
   for (const Option& option : kOptions) KALAM_CHECK(check_type(option));
   for (const KeptOption& option : kKeptOptions) KALAM_CHECK(check_type(option));
-  if (options.storage_id != "local") {
-    return fail(ErrorCode::kNotFound, "Storage '" + options.storage_id + "' does not exist");
-  }
   return {};
 }
 

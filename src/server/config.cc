@@ -41,6 +41,13 @@ const std::array kSettings{
             "Memory for blocks of hot rows."},
     Setting{"storage.write_buffer_bytes", "", &Config::write_buffer_bytes, 1 << 20, 16 * kGiB,
             "Memory for hot rows before they are written to tables."},
+    Setting{"storage.shared_tables_template", "", &Config::shared_tables_template, 0, 0,
+            "Where files of SHARED tables lie in the storage `local`, until ALTER STORAGE says otherwise."},
+    Setting{"storage.user_tables_template", "", &Config::user_tables_template, 0, 0, "The same for USER tables."},
+    Setting{"storage.s3_cache_bytes", "", &Config::s3_cache_bytes, 0, 16384 * kGiB,
+            "Disk for what has been read from s3 storages; 0 means none."},
+    Setting{"storage.allow_private_endpoints", "", &Config::allow_private_endpoints, 0, 0,
+            "Endpoints of s3 storages may be on this machine and in private networks."},
     Setting{"catalog.schema_cache_size", "", &Config::schema_cache_size, 1, 1'000'000,
             "Table definitions that are kept in memory; others are read from the disk when they are used."},
     Setting{"logging.level", "KALAMDB_LOG_LEVEL", &Config::log_level, 0, 0, "`debug`, `info`, `warn` or `error`."},
@@ -236,6 +243,12 @@ Result<> read_file(const std::string& path, Config& config) {
 }
 
 Result<> check(const Config& config) {
+  if (auto valid = cold::validate_shared_template(config.shared_tables_template); !valid) {
+    return invalid("storage.shared_tables_template: " + valid.error().message);
+  }
+  if (auto valid = cold::validate_user_template(config.user_tables_template); !valid) {
+    return invalid("storage.user_tables_template: " + valid.error().message);
+  }
   if (config.durability != "fsync" && config.durability != "os") {
     return invalid("storage.durability is '" + config.durability + "'; it must be fsync or os");
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cold/path_template.h"
 #include "query/server_facts.h"
 
 namespace kalamdb::server {
@@ -64,6 +65,10 @@ struct Config {
   int64_t stream_ttl_s = 10;
   int64_t block_cache_bytes = 256 << 20;
   int64_t write_buffer_bytes = 64 << 20;
+  std::string shared_tables_template{cold::kDefaultSharedTemplate};
+  std::string user_tables_template{cold::kDefaultUserTemplate};
+  int64_t s3_cache_bytes = 1 << 30;
+  bool allow_private_endpoints = false;
   int64_t schema_cache_size = 1000;
 };
 

@@ -115,7 +115,6 @@ Result<> Server::Parts::open_engine() {
   duck::EngineOptions options;
   options.memory_bytes = static_cast<uint64_t>(config.query_memory_bytes);
   options.temp_directory = data_directory + "/tmp";
-  options.storage_directories = {data_directory + "/storage"};
   options.generators.snowflake_id = [this] { return ids->next(); };
   options.generators.uuid_v7 = [this] { return platform::make_uuid_v7(clock, random); };
   options.generators.ulid = [this] { return platform::make_ulid(clock, random); };
@@ -130,7 +129,11 @@ Result<> Server::Parts::open_storage() {
   options.node_number = static_cast<uint16_t>(config.node_number);
   options.hot.block_cache_bytes = static_cast<uint64_t>(config.block_cache_bytes);
   options.hot.write_buffer_bytes = static_cast<uint64_t>(config.write_buffer_bytes);
-  KALAM_TRY(storage, storage::Storage::open(std::move(options), files, clock, *engine));
+  options.storages.shared_template = config.shared_tables_template;
+  options.storages.user_template = config.user_tables_template;
+  options.storages.s3_cache_bytes = static_cast<uint64_t>(config.s3_cache_bytes);
+  options.storages.allow_private_endpoints = config.allow_private_endpoints;
+  KALAM_TRY(storage, storage::Storage::open(std::move(options), files, clock, random, *engine));
   storage->add_listener([this](const storage::ChangeSetPtr& changes) { hub.publish(changes); });
   return {};
 }

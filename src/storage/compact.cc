@@ -24,6 +24,7 @@ struct Step {
   const model::TablePtr& table;
   const UserId& user;
   const std::string& scope;
+  const Location& location;  // of what is written
   hot::SnapshotPtr snapshot;
   std::shared_ptr<cold::Manifest> sources = std::make_shared<cold::Manifest>();  // only those that are replaced
   std::vector<DeletionsPtr> deletions;
@@ -37,10 +38,10 @@ Result<uint64_t> reserve_numbers(const Step& step, uint64_t count) {
   KALAM_TRY(auto record, step.context.store.get_record(hot::RecordSpace::kManifest, step.scope, nullptr));
   if (!record) return fail(ErrorCode::kConflict, "The table's segments were removed meanwhile");
   KALAM_TRY(cold::Manifest manifest, cold::decode_manifest(*record));
-  const std::string directory = step.context.files.scope_directory(*step.table, step.user);
   uint64_t first = manifest.next_segment;
   for (uint64_t id = first; id < first + count; ++id) {
-    if (step.context.files.segment_exists(directory, id)) first = id + 1;
+    KALAM_TRY(const bool exists, step.context.files.segment_exists(step.location, id));
+    if (exists) first = id + 1;
   }
   manifest.next_segment = first + count;
   ++manifest.version;
@@ -54,11 +55,12 @@ Result<uint64_t> reserve_numbers(const Step& step, uint64_t count) {
 }
 
 Result<> write_output(Step& step, uint64_t segment_id, uint64_t rows, MergeCursor& cursor) {
-  const std::string directory = step.context.files.scope_directory(*step.table, step.user);
   cursor.begin_segment(rows);
-  step.outputs.push_back({.id = segment_id, .path = directory + "/" + cold::segment_file_name(segment_id)});
-  KALAM_TRY(const auto written, step.context.files.write_segment(step.context.engine, directory, segment_id, step.table,
-                                                                 step.user, cursor));
+  step.outputs.push_back({.id = segment_id,
+                          .storage = step.location.storage_id,
+                          .path = step.location.directory + "/" + cold::segment_file_name(segment_id)});
+  KALAM_TRY(const auto written, step.context.files.write_segment(step.context.engine, step.location, segment_id,
+                                                                 step.table, step.user, cursor));
   const MergeCursor::Notes notes = cursor.take_notes();
   if (written.row_count != rows || notes.keys.size() != rows) {
     return fail(ErrorCode::kCorruption, "Segments to be merged have fewer rows than their manifest says");
@@ -84,7 +86,7 @@ Result<> write_outputs(Step& step, std::vector<CompactedSegment>& compacted) {
   if (rows == 0) return {};
   const uint64_t count = (rows + step.context.max_segment_rows - 1) / step.context.max_segment_rows;
   KALAM_TRY(const uint64_t first, reserve_numbers(step, count));
-  const auto segments = to_segments(step.sources, step.deletions, step.context.files.base());
+  const auto segments = step.context.files.to_segments(step.sources, step.deletions);
   KALAM_TRY(const auto cursor, MergeCursor::open(step.context.engine, step.table, segments, compacted));
   for (uint64_t i = 0; i < count; ++i) {
     KALAM_CHECK(write_output(step, first + i, rows / count + (i < rows % count ? 1 : 0), *cursor));
@@ -98,6 +100,7 @@ Result<Seq> commit(Step& step, std::vector<CompactedSegment> compacted) {
                                                                      .snapshot = std::move(step.snapshot),
                                                                      .sources = std::move(compacted),
                                                                      .outputs = step.outputs,
+                                                                     .location = step.location,
                                                                      .filter_records = std::move(step.filter_records),
                                                                      .now_us = step.context.clock.now_us()});
   KALAM_CHECK(change->prepare(step.context.store));
@@ -110,8 +113,7 @@ Result<Seq> commit(Step& step, std::vector<CompactedSegment> compacted) {
 }
 
 void discard_outputs(const Step& step) {
-  const std::string directory = step.context.files.scope_directory(*step.table, step.user);
-  for (const cold::SegmentEntry& output : step.outputs) step.context.files.discard_segment(directory, output.id);
+  for (const cold::SegmentEntry& output : step.outputs) step.context.files.discard_segment(step.location, output.id);
 }
 
 Result<> run(Step& step, CompactResult& result) {
@@ -136,9 +138,9 @@ Result<> run(Step& step, CompactResult& result) {
   for (const cold::SegmentEntry& output : step.outputs) result.bytes_after += output.size_bytes;
   result.segments_before += step.sources->segments.size();
   result.segments_after += step.outputs.size();
-  step.context.collector.add(*committed, [&files = step.context.files, replaced = std::move(step.sources->segments)] {
-    return files.remove_segments(replaced);
-  });
+  step.context.collector.add(*committed,
+                             [&files = step.context.files, replaced = std::move(step.sources->segments),
+                              location = step.location] { return files.remove_segments(replaced, location); });
   return {};
 }
 
@@ -150,10 +152,12 @@ Result<bool> run_round(const SegmentsContext& context, TableMutexes& mutexes, co
   KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
   if (manifest == nullptr) return false;
   KALAM_TRY(const auto deletions, context.segments.all_deletions(scope, *manifest, snapshot));
+  KALAM_TRY(const Location location, context.files.locate(*table, user));
   first_new = std::min(first_new, manifest->next_segment);
-  const auto groups = plan_compaction(*table, *manifest, deletions, kind, context.max_segment_rows, first_new);
+  const auto groups =
+      plan_compaction(*table, *manifest, deletions, kind, context.max_segment_rows, first_new, location.storage_id);
   for (size_t g = 0; g < groups.size(); ++g) {
-    Step step{context, mutexes, table, user, scope, snapshot};
+    Step step{context, mutexes, table, user, scope, location, snapshot};
     if (g + 1 == groups.size()) snapshot.reset();  // the last step must not keep the files that it replaces
     for (const size_t i : groups[g]) {
       step.sources->segments.push_back(manifest->segments[i]);

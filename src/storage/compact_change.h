@@ -6,6 +6,7 @@
 
 #include "cold/manifest.h"
 #include "storage/segment_cache.h"
+#include "storage/segment_files.h"
 #include "storage/segments_change.h"
 
 namespace kalamdb::storage {
@@ -28,6 +29,7 @@ class CompactChange final : public SegmentsChange {
     hot::SnapshotPtr snapshot;
     std::vector<CompactedSegment> sources;
     std::vector<cold::SegmentEntry> outputs;  // rows go into them one after another
+    Location location;                        // of `outputs`
     std::vector<std::string> filter_records;  // of `outputs`
     int64_t now_us = 0;
   };

@@ -29,7 +29,8 @@ uint64_t live_rows(const cold::SegmentEntry& segment, const DeletionsPtr& deleti
 
 std::vector<std::vector<size_t>> plan_compaction(const model::TableDefinition& table, const cold::Manifest& manifest,
                                                  const std::vector<DeletionsPtr>& deletions, CompactKind kind,
-                                                 uint64_t max_segment_rows, uint64_t first_new) {
+                                                 uint64_t max_segment_rows, uint64_t first_new,
+                                                 std::string_view storage_id) {
   const Partitions partitions(table);
   struct Candidate {
     size_t index;
@@ -40,7 +41,8 @@ std::vector<std::vector<size_t>> plan_compaction(const model::TableDefinition& t
     const cold::SegmentEntry& segment = manifest.segments[i];
     const bool worn = segment.id < first_new && is_worn(segment, deletions[i], kind);
     const bool small = kind == CompactKind::kOptimize && 2 * live_rows(segment, deletions[i]) < max_segment_rows;
-    if (worn || small) by_partition[partitions.of(segment.min_key)].push_back({i, worn});
+    const bool misplaced = kind == CompactKind::kOptimize && segment.storage != storage_id;
+    if (worn || small || misplaced) by_partition[partitions.of(segment.min_key)].push_back({i, worn || misplaced});
   }
   std::vector<std::vector<size_t>> groups;
   for (auto& [partition, candidates] : by_partition) {

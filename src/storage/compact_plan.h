@@ -14,7 +14,8 @@ namespace kalamdb::storage {
 // a higher one was written by the same compaction, and is only merged if it is small.
 std::vector<std::vector<size_t>> plan_compaction(const model::TableDefinition& table, const cold::Manifest& manifest,
                                                  const std::vector<DeletionsPtr>& deletions, CompactKind kind,
-                                                 uint64_t max_segment_rows, uint64_t first_new);
+                                                 uint64_t max_segment_rows, uint64_t first_new,
+                                                 std::string_view storage_id);
 
 // How many rows of a segment are not deleted.
 uint64_t live_rows(const cold::SegmentEntry& segment, const DeletionsPtr& deletions);

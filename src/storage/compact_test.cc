@@ -208,7 +208,12 @@ TEST_F(CompactTest, ADroppedTablesDirectoryThatWasLeftGoesAtTheNextStart) {
   snapshot.reset();
   EXPECT_TRUE(std::filesystem::exists(storage_directory() + "/app/notes"));
   open();
-  EXPECT_FALSE(std::filesystem::exists(storage_directory() + "/app/notes"));
+  // On the collector's thread.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (std::filesystem::exists(storage_directory() + "/app/notes")) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
 }
 
 // Every changing call of the file system fails once, alone or with all that follow, and the power goes.
@@ -293,16 +298,20 @@ TEST_F(CompactTest, PartitionsStayApart) {
   for (uint32_t position = 0; position < 9; ++position) worn->add(position);
   std::vector<DeletionsPtr> deletions(5);
   using Groups = std::vector<std::vector<size_t>>;
-  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kOptimize, 100, 5), (Groups{{0, 2}}));
+  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kOptimize, 100, 5, cold::kLocalStorage),
+            (Groups{{0, 2}}));
   deletions[3] = worn;
   deletions[4] = worn;
-  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kOptimize, 100, 5), (Groups{{0, 2, 4}, {3}}));
-  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kVacuum, 100, 5), (Groups{{4}, {3}}));
-  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kVacuum, 100, 4), (Groups{{3}}));
+  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kOptimize, 100, 5, cold::kLocalStorage),
+            (Groups{{0, 2, 4}, {3}}));
+  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kVacuum, 100, 5, cold::kLocalStorage),
+            (Groups{{4}, {3}}));
+  EXPECT_EQ(plan_compaction(*table, manifest, deletions, CompactKind::kVacuum, 100, 4, cold::kLocalStorage),
+            (Groups{{3}}));
   manifest.segments.resize(3);
   for (uint64_t id = 3; id < 80; ++id) manifest.segments.push_back(segment(id, 4, 1));
   deletions.assign(manifest.segments.size(), nullptr);
-  const auto many = plan_compaction(*table, manifest, deletions, CompactKind::kOptimize, 100, 5);
+  const auto many = plan_compaction(*table, manifest, deletions, CompactKind::kOptimize, 100, 5, cold::kLocalStorage);
   ASSERT_EQ(many.size(), 4u);
   EXPECT_EQ(many[1].size(), 32u);
   EXPECT_EQ(many[3].size(), 13u);

@@ -13,7 +13,6 @@ class EngineFlushTest : public DatabaseTest {
       duck::EngineOptions options;
       options.threads = 4;  // so that order is not kept by chance
       options.temp_directory = testing::TempDir() + "/engine_flush_test." + std::to_string(getpid());
-      options.storage_directories = {storage_directory()};
       auto created = duck::Engine::create(options);
       if (!created) ADD_FAILURE() << created.error().message;
       real_ = *std::move(created);

@@ -32,6 +32,13 @@ void FileCollector::add(Seq commit, Removal remove) {
   remove_all(due);
 }
 
+void FileCollector::add_later(Removal remove) {
+  const std::lock_guard lock(mutex_);
+  waiting_.emplace_back(0, std::move(remove));
+  has_waiting_ = true;
+  changed_.notify_all();
+}
+
 std::vector<FileCollector::Removal> FileCollector::take_due_locked() {
   std::vector<Removal> due;
   const auto oldest = store_.oldest_snapshot();

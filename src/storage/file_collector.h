@@ -27,6 +27,8 @@ class FileCollector {
   // Snapshots at `commit` and later need nothing of what `remove` removes. It is called at once if there are no older
   // ones, else on a thread of the collector's when they have gone; an error is logged.
   void add(Seq commit, std::function<Result<>()> remove);
+  // The same for what no snapshot needs, always on the collector's thread.
+  void add_later(std::function<Result<>()> remove);
   // What waits is left.
   void stop();
 

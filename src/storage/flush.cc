@@ -76,12 +76,15 @@ struct Target {
 
 // The number for the next segment: never one that a file has, since a commit that failed may be found in the log after
 // all at the next start.
-Result<Target> choose_target(const SegmentsContext& context, const std::string& scope, const std::string& directory) {
+Result<Target> choose_target(const SegmentsContext& context, const std::string& scope, const Location& location) {
   KALAM_TRY(const auto manifest, context.segments.manifest(scope, nullptr));
   Target target;
   if (manifest != nullptr) target = {manifest->segments_version, manifest->next_segment};
-  while (context.files.segment_exists(directory, target.segment_id)) ++target.segment_id;
-  return target;
+  while (true) {
+    KALAM_TRY(const bool exists, context.files.segment_exists(location, target.segment_id));
+    if (!exists) return target;
+    ++target.segment_id;
+  }
 }
 
 Result<> check_written(const duck::WrittenSegment& written, const FlushedRows& rows) {
@@ -103,11 +106,11 @@ Result<> commit_segment(const SegmentsContext& context, FlushChange::Input input
 Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
                        const hot::SnapshotPtr& snapshot, FlushCursor& rows, FlushResult& result) {
   std::string scope = hot::scope_prefix(table->id, user);
-  const std::string directory = context.files.scope_directory(*table, user);
-  KALAM_TRY(const Target target, choose_target(context, scope, directory));
-  auto written = context.files.write_segment(context.engine, directory, target.segment_id, table, user, rows);
+  KALAM_TRY(const Location location, context.files.locate(*table, user));
+  KALAM_TRY(const Target target, choose_target(context, scope, location));
+  auto written = context.files.write_segment(context.engine, location, target.segment_id, table, user, rows);
   if (!written) {
-    context.files.discard_segment(directory, target.segment_id);
+    context.files.discard_segment(location, target.segment_id);
     return fail(std::move(written).error());
   }
   FlushedRows notes = rows.take_notes();
@@ -120,7 +123,8 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
                            .snapshot = snapshot,
                            .segments_version = target.segments_version,
                            .segment = {.id = target.segment_id,
-                                       .path = directory + "/" + cold::segment_file_name(target.segment_id),
+                                       .storage = location.storage_id,
+                                       .path = location.directory + "/" + cold::segment_file_name(target.segment_id),
                                        .row_count = written->row_count,
                                        .size_bytes = written->size_bytes,
                                        .schema_version = table->schema_version,
@@ -130,13 +134,12 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
                                        .max_key = notes.keys.back(),
                                        .created_at_us = context.clock.now_us(),
                                        .columns = written->columns},
-                           .scope_directory = directory,
-                           .table_directory = context.files.table_directory(*table),
+                           .location = location,
                            .filter_record = cold::BloomFilter::build(notes.keys).record()};
   if (auto committed = commit_segment(context, std::move(input), std::move(notes)); !committed) {
     // With kUnavailable it is open whether the log has the commit: the next start knows.
     if (committed.error().code != ErrorCode::kUnavailable) {
-      context.files.discard_segment(directory, target.segment_id);
+      context.files.discard_segment(location, target.segment_id);
     }
     return fail(std::move(committed).error());
   }

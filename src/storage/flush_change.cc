@@ -74,11 +74,10 @@ Result<> FlushChange::update_manifest(const hot::Store& store, hot::Batch& batch
   ++manifest.version;
   manifest.next_segment = input_.segment.id + 1;
   manifest.updated_at_us = input_.segment.created_at_us;
-  manifest.directory = input_.scope_directory;
+  KALAM_CHECK(settle_location(input_.location, store, batch, manifest));
   manifest.segments.push_back(input_.segment);
   batch.put_record(RecordSpace::kManifest, input_.scope, cold::encode(manifest));
   batch.put_record(RecordSpace::kFilter, segment_record_key(input_.scope, input_.segment.id), input_.filter_record);
-  batch.put_record(RecordSpace::kDirectory, hot::table_prefix(input_.table->id), input_.table_directory);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cold/manifest.h"
+#include "storage/segment_files.h"
 #include "storage/segments_change.h"
 
 namespace kalamdb::storage {
@@ -25,8 +26,7 @@ class FlushChange final : public SegmentsChange {
     hot::SnapshotPtr snapshot;
     uint64_t segments_version = 0;  // at which the segment's number was chosen
     cold::SegmentEntry segment;
-    std::string scope_directory;
-    std::string table_directory;
+    Location location;
     std::string filter_record;
   };
 

@@ -22,6 +22,18 @@ constexpr size_t kEntryBytes = 200;
 
 std::string segment_record_key(const std::string& scope, uint64_t segment_id) { return versioned(scope, segment_id); }
 
+Result<> for_each_manifest(const hot::Store& store, std::string_view prefix, const hot::SnapshotPtr& snapshot,
+                           const std::function<Result<>(const cold::Manifest&)>& visit) {
+  Result<> outcome;
+  KALAM_CHECK(
+      store.scan_records(RecordSpace::kManifest, prefix, snapshot, [&](std::string_view, std::string_view record) {
+        const auto manifest = cold::decode_manifest(record);
+        outcome = manifest ? visit(*manifest) : fail(manifest.error());
+        return outcome.has_value();
+      }));
+  return outcome;
+}
+
 Result<uint64_t> SegmentCache::segments_version(const std::string& scope, const hot::SnapshotPtr& snapshot) {
   KALAM_TRY(const auto record, store_.get_record(RecordSpace::kManifest, scope, snapshot));
   if (!record) return 0;

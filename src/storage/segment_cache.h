@@ -1,6 +1,7 @@
 // Manifests, deletion vectors and Bloom filters as they are at a snapshot, read from the hot store and kept decoded.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,11 @@ using DeletionsPtr = std::shared_ptr<const PositionSet>;
 
 // Keys of the records of one scope (see hot/keys.h) and of one segment in it.
 std::string segment_record_key(const std::string& scope, uint64_t segment_id);
+
+// Decodes every manifest of the scopes that start with `prefix` (hot/keys.h), until `visit` fails. Errors: its own,
+// kCorruption, kIo.
+Result<> for_each_manifest(const hot::Store& store, std::string_view prefix, const hot::SnapshotPtr& snapshot,
+                           const std::function<Result<>(const cold::Manifest&)>& visit);
 
 // Thread-safe. `snapshot` nullptr reads the newest state. Errors: kCorruption, kIo.
 class SegmentCache {

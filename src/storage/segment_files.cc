@@ -1,5 +1,7 @@
 #include "storage/segment_files.h"
 
+#include <set>
+
 #include "base/bytes.h"
 #include "base/log.h"
 #include "cold/path_template.h"
@@ -8,153 +10,235 @@
 namespace kalamdb::storage {
 namespace {
 
-constexpr std::string_view kManifestFile = "/manifest.json";
+constexpr std::string_view kManifestFile = "manifest.json";
 
-std::string file_path(const std::string& directory, uint64_t segment_id) {
-  return directory + "/" + cold::segment_file_name(segment_id);
+std::string object_name(const std::string& directory, std::string_view file) {
+  return std::string(directory).append("/").append(file);
 }
 
-std::string parent(const std::string& path) { return path.substr(0, path.rfind('/')); }
+// How `named` segments are told apart.
+std::string place_of(const std::string& storage_id, const std::string& path) { return storage_id + ":" + path; }
+
+// The record of a directory is [table][storage][00][directory] → [template]. Of `local` it was once
+// [table] → [directory], below a default template.
+std::string directory_key(TableId table, const std::string& storage_id, const std::string& directory) {
+  return hot::table_prefix(table) + storage_id + '\0' + directory;
+}
 
 }  // namespace
 
 Result<uint64_t> SegmentFiles::load(const hot::Store& store) {
-  KALAM_CHECK(files_.create_directories(base_));
   Result<> outcome;
-  KALAM_CHECK(store.scan_records(
-      hot::RecordSpace::kDirectory, "", nullptr, [&](std::string_view key, std::string_view directory) {
-        if (key.size() != sizeof(uint32_t)) {
+  KALAM_CHECK(
+      store.scan_records(hot::RecordSpace::kDirectory, "", nullptr, [&](std::string_view key, std::string_view record) {
+        if (key.size() < sizeof(uint32_t)) {
           outcome = fail(ErrorCode::kCorruption, "The key of a table's directory is damaged");
           return false;
         }
         const TableId table(read_big_endian<uint32_t>(key.data()));
-        directories_.emplace(table, directory);
-        owners_.emplace(directory, table);
+        key.remove_prefix(sizeof(uint32_t));
+        Directory directory{.storage_id = std::string(cold::kLocalStorage), .path = std::string(record)};
+        if (const size_t end = key.find('\0'); end != key.npos) {
+          directory = {std::string(key.substr(0, end)), std::string(key.substr(end + 1)), std::string(record)};
+        }
+        owners_.emplace(Place(directory.storage_id, directory.path), table);
+        directories_[table].push_back(std::move(directory));
         return true;
       }));
   KALAM_CHECK(outcome);
   std::unordered_set<std::string> named;
-  KALAM_CHECK(
-      store.scan_records(hot::RecordSpace::kManifest, "", nullptr, [&](std::string_view, std::string_view record) {
-        auto manifest = cold::decode_manifest(record);
-        if (!manifest) {
-          outcome = fail(std::move(manifest).error());
-          return false;
-        }
-        for (auto& segment : manifest->segments) named.insert(std::move(segment.path));
-        return true;
-      }));
-  KALAM_CHECK(outcome);
+  KALAM_CHECK(for_each_manifest(store, "", nullptr, [&](const cold::Manifest& manifest) -> Result<> {
+    for (const auto& segment : manifest.segments) named.insert(place_of(segment.storage, segment.path));
+    return {};
+  }));
   return collect_orphans(named);
 }
 
 Result<uint64_t> SegmentFiles::collect_orphans(const std::unordered_set<std::string>& named) {
-  KALAM_TRY(const auto paths, files_.list_recursive(base_));
   uint64_t removed = 0;
-  for (const std::string& path : paths) {
-    const auto name = cold::parse_segment_file_name(std::string_view(path).substr(path.rfind('/') + 1));
-    if (!name || (!name->temporary && named.contains(path))) continue;
-    KALAM_CHECK(files_.remove_file(absolute(path)));
-    ++removed;
+  for (const auto& storage : storages_.list()) {
+    const std::string& id = storage->definition.id;
+    if (storage->definition.type != cold::StorageType::kFilesystem) continue;  // VACUUM looks there
+    const auto& objects = *storage->objects;
+    auto found = objects->list("");
+    // A disk that is not mounted must not keep the server from serving the others.
+    if (!found && id != cold::kLocalStorage) {
+      log::warn("storage '{}' cannot be listed: {}", id, found.error().message);
+      continue;
+    }
+    if (!found) return fail(std::move(found).error());
+    for (const auto& object : *found) {
+      const auto name = cold::parse_segment_file_name(std::string_view(object.name).substr(object.name.rfind('/') + 1));
+      if (!name || (!name->temporary && named.contains(place_of(id, object.name)))) continue;
+      KALAM_CHECK(objects->remove(object.name));
+      ++removed;
+    }
   }
   return removed;
 }
 
-std::string SegmentFiles::table_directory(const model::TableDefinition& table) {
+Result<std::string> SegmentFiles::settle(const model::TableDefinition& table, const std::string& storage_id,
+                                         const std::string& path_template) {
   const std::lock_guard lock(mutex_);
-  if (const auto known = directories_.find(table.id); known != directories_.end()) return known->second;
-  std::string directory = table.namespace_id + "/" + table.name;  // kDefaultSharedTemplate
-  // Names of tables have no '-', so that this one is nobody's.
-  if (owners_.contains(directory)) directory += "-" + std::to_string(table.id.value);
-  directories_.emplace(table.id, directory);
-  owners_.emplace(directory, table.id);
+  auto& directories = directories_[table.id];
+  for (const Directory& known : directories) {
+    if (known.storage_id != storage_id) continue;
+    if (known.path_template == path_template || known.path_template.empty()) return known.path;
+  }
+  KALAM_TRY(std::string directory,
+            cold::resolve_path(cold::split_at_table(path_template).table, {table.namespace_id, table.name, UserId()}));
+  // Another table's files, of one that was renamed or is being removed, may lie there. Names of tables have no '-', so
+  // that this one is nobody's.
+  const auto owner = owners_.find(Place(storage_id, directory));
+  if (owner != owners_.end() && owner->second != table.id) directory += "-" + std::to_string(table.id.value);
+  owners_.insert_or_assign(Place(storage_id, directory), table.id);
+  directories.push_back({storage_id, directory, path_template});
   return directory;
 }
 
-std::string SegmentFiles::scope_directory(const model::TableDefinition& table, const UserId& user) {
-  std::string directory = table_directory(table);
-  // kDefaultUserTemplate
-  return table.is_per_user() ? directory + "/" + cold::path_component(user) : directory;
+Result<Location> SegmentFiles::locate(const model::TableDefinition& table, const UserId& user) {
+  Location location;
+  if (table.options.use_user_storage && user_storage_) location.storage_id = user_storage_(user);
+  auto storage = location.storage_id.empty() ? nullptr : storages_.find(location.storage_id);
+  if (storage == nullptr) {
+    location.storage_id = table.options.storage_id;
+    storage = storages_.find(location.storage_id);
+  }
+  if (storage == nullptr) {
+    return fail(ErrorCode::kUnavailable, "Storage '" + location.storage_id + "' of table " + table.qualified_name() +
+                                             " does not exist; create it again");
+  }
+  KALAM_TRY(location.objects, storages_.objects(location.storage_id));
+  const std::string& path_template =
+      table.is_per_user() ? storage->definition.user_template : storage->definition.shared_template;
+  KALAM_TRY(location.directory, settle(table, location.storage_id, path_template));
+  location.record_key = directory_key(table.id, location.storage_id, location.directory);
+  location.record = path_template;
+  if (const auto rest = cold::split_at_table(path_template).rest; !rest.empty()) {
+    KALAM_TRY(const std::string inner, cold::resolve_path(rest, {table.namespace_id, table.name, user}));
+    location.directory += "/" + inner;
+  }
+  return location;
 }
 
-std::optional<std::string> SegmentFiles::known_directory(TableId table) const {
-  const std::lock_guard lock(mutex_);
-  const auto known = directories_.find(table);
-  if (known == directories_.end()) return std::nullopt;
-  return known->second;
+Result<> settle_location(const Location& location, const hot::Store& store, hot::Batch& batch,
+                         cold::Manifest& manifest) {
+  if (location.storage_id != cold::kLocalStorage) {
+    KALAM_TRY(const auto storage, store.get_record(hot::RecordSpace::kStorage, location.storage_id, nullptr));
+    if (!storage) return fail(ErrorCode::kConflict, "The table's storage was dropped meanwhile; run it again");
+  }
+  manifest.storage = location.storage_id;
+  manifest.directory = location.directory;
+  batch.put_record(hot::RecordSpace::kDirectory, location.record_key, location.record);
+  return {};
+}
+
+Result<duck::WrittenSegment> SegmentFiles::write_segment(duck::Engine& engine, const Location& location,
+                                                         uint64_t segment_id, const model::TablePtr& table,
+                                                         const UserId& user, model::RowCursor& rows) {
+  const std::string name = object_name(location.directory, cold::segment_file_name(segment_id));
+  KALAM_TRY(const std::string staged, location.objects->staging_file(name));
+  KALAM_TRY(const auto written,
+            engine.write_segment(staged, table, rows,
+                                 {{"kalamdb.table", table->qualified_name()},
+                                  {"kalamdb.user", user.value},
+                                  {"kalamdb.schema_version", std::to_string(table->schema_version)}}));
+  KALAM_CHECK(location.objects->put_file(name, staged));
+  return written;
+}
+
+Result<bool> SegmentFiles::segment_exists(const Location& location, uint64_t segment_id) const {
+  KALAM_TRY(const auto size,
+            location.objects->size(object_name(location.directory, cold::segment_file_name(segment_id))));
+  return size.has_value();
+}
+
+void SegmentFiles::discard_segment(const Location& location, uint64_t segment_id) {
+  const std::string name = object_name(location.directory, cold::segment_file_name(segment_id));
+  for (const auto& object : {name, name + ".tmp"}) {
+    if (auto removed = location.objects->remove(object); !removed) log::warn("flush: {}", removed.error().message);
+  }
+}
+
+Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,
+                                       const UserId& user, const std::vector<DeletionsPtr>& deletions) {
+  KALAM_TRY(const auto objects, storages_.objects(manifest.storage));
+  KALAM_CHECK(
+      objects->put(object_name(manifest.directory, kManifestFile), cold::to_json(manifest, table, user, deletions)));
+  return remove_manifests(manifest.segments, {manifest.storage, manifest.directory});
+}
+
+// There is one for a scope, where its newest segments are.
+Result<> SegmentFiles::remove_manifests(const std::vector<cold::SegmentEntry>& segments, const Place& but) {
+  std::set<Place> places;
+  for (const auto& segment : segments) {
+    places.emplace(segment.storage, segment.path.substr(0, segment.path.rfind('/')));
+  }
+  places.erase(but);
+  for (const auto& [storage_id, directory] : places) {
+    KALAM_TRY(const auto objects, storages_.objects(storage_id));
+    KALAM_CHECK(objects->remove(object_name(directory, kManifestFile)));
+  }
+  return {};
+}
+
+Result<> SegmentFiles::remove_segments(const std::vector<cold::SegmentEntry>& segments, const Location& replaced_at) {
+  Result<> outcome = remove_manifests(segments, {replaced_at.storage_id, replaced_at.directory});
+  for (const cold::SegmentEntry& segment : segments) {
+    const auto removed = [&]() -> Result<> {
+      KALAM_TRY(const auto objects, storages_.objects(segment.storage));
+      return objects->remove(segment.path);
+    }();
+    if (!removed && outcome) outcome = removed;
+  }
+  return outcome;
 }
 
 std::vector<TableId> SegmentFiles::tables() const {
   const std::lock_guard lock(mutex_);
   std::vector<TableId> tables;
-  for (const auto& [table, directory] : directories_) tables.push_back(table);
+  for (const auto& [table, directories] : directories_) tables.push_back(table);
   return tables;
 }
 
-Result<> SegmentFiles::remove_directory(TableId table) {
-  const auto directory = known_directory(table);
-  if (!directory) return {};
-  KALAM_CHECK(files_.remove_tree(absolute(*directory)));
+Result<> SegmentFiles::remove_directories(TableId table) {
+  std::vector<Directory> directories;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = directories_.find(table); known != directories_.end()) directories = known->second;
+  }
+  for (const Directory& directory : directories) {
+    KALAM_TRY(const auto objects, storages_.objects(directory.storage_id));
+    KALAM_CHECK(objects->remove_directory(directory.path));
+  }
   const std::lock_guard lock(mutex_);
-  // It keeps its owner until the server ends: what the engine has cached of a file's name must not be read as
-  // another's.
+  // They keep their owner until the server ends: what is cached of a file's name must not be read as another's.
   directories_.erase(table);
   return {};
 }
 
-Result<> SegmentFiles::make_directory(const std::string& directory) {
-  const std::string path = absolute(directory);
-  KALAM_CHECK(files_.create_directories(path));
-  // Each new directory is an entry in the one above it; syncing one that has nothing new costs nothing.
-  for (std::string above = parent(path); above.size() >= base_.size(); above = parent(above)) {
-    KALAM_CHECK(files_.sync_directory(above));
-  }
-  return {};
+duck::Segment SegmentFiles::to_segment(const cold::ManifestPtr& manifest, size_t index,
+                                       const DeletionsPtr& deletions) const {
+  const cold::SegmentEntry& entry = manifest->segments[index];
+  return {.id = entry.id,
+          .path = storages_.engine_path(entry.storage, entry.path),
+          .row_count = entry.row_count,
+          .size_bytes = entry.size_bytes,
+          .schema_version = entry.schema_version,
+          .min_seq = entry.min_seq,
+          .max_seq = entry.max_seq,
+          .min_key = entry.min_key,
+          .max_key = entry.max_key,
+          .columns = {manifest, &entry.columns},
+          .deleted = deletions};
 }
 
-Result<duck::WrittenSegment> SegmentFiles::write_segment(duck::Engine& engine, const std::string& directory,
-                                                         uint64_t segment_id, const model::TablePtr& table,
-                                                         const UserId& user, model::RowCursor& rows) {
-  KALAM_CHECK(make_directory(directory));
-  const std::string path = absolute(file_path(directory, segment_id));
-  const std::string temporary = path + ".tmp";
-  KALAM_TRY(const auto written,
-            engine.write_segment(temporary, table, rows,
-                                 {{"kalamdb.table", table->qualified_name()},
-                                  {"kalamdb.user", user.value},
-                                  {"kalamdb.schema_version", std::to_string(table->schema_version)}}));
-  KALAM_CHECK(files_.sync_file(temporary));
-  KALAM_CHECK(files_.rename(temporary, path));
-  KALAM_CHECK(files_.sync_directory(absolute(directory)));
-  return written;
-}
-
-bool SegmentFiles::segment_exists(const std::string& directory, uint64_t segment_id) const {
-  return files_.exists(absolute(file_path(directory, segment_id)));
-}
-
-void SegmentFiles::discard_segment(const std::string& directory, uint64_t segment_id) {
-  const std::string path = absolute(file_path(directory, segment_id));
-  for (const std::string& file : {path, path + ".tmp"}) {
-    if (!files_.exists(file)) continue;
-    if (auto removed = files_.remove_file(file); !removed) log::warn("flush: {}", removed.error().message);
-  }
-}
-
-Result<> SegmentFiles::remove_segments(const std::vector<cold::SegmentEntry>& segments) {
-  Result<> outcome;
-  for (const cold::SegmentEntry& segment : segments) {
-    auto removed = files_.remove_file(absolute(segment.path));
-    if (!removed && outcome) outcome = std::move(removed);
-  }
-  return outcome;
-}
-
-Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,
-                                       const UserId& user, const std::vector<DeletionsPtr>& deletions) {
-  std::string path = absolute(manifest.directory);
-  path += kManifestFile;
-  return files_.write_file_durably(path, cold::to_json(manifest, table, user, deletions));
+std::vector<duck::Segment> SegmentFiles::to_segments(const cold::ManifestPtr& manifest,
+                                                     const std::vector<DeletionsPtr>& deletions) const {
+  std::vector<duck::Segment> segments;
+  segments.reserve(manifest->segments.size());
+  for (size_t i = 0; i < manifest->segments.size(); ++i) segments.push_back(to_segment(manifest, i, deletions[i]));
+  return segments;
 }
 
 }  // namespace kalamdb::storage

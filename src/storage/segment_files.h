@@ -1,64 +1,105 @@
-// Where segments and manifest.json lie, and the steps that bring them to the disk.
+// Where segments and manifest.json lie, and the steps that bring them there.
+//
+// A storage's template, filled in for a table as far as the component with {tableName}, gives the directory of all of
+// the table's files in that storage; what is behind it is filled in for each user. The directory is settled with the
+// first segment: it stays when the table gets another name, and another is settled when the template changes. Segments
+// stay where they were written: their manifest names storage and path of each.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
+#include "cold/manifest.h"
 #include "duck/engine.h"
 #include "hot/store.h"
-#include "platform/file_system.h"
 #include "storage/segment_cache.h"
+#include "storage/storage_registry.h"
 
 namespace kalamdb::storage {
 
-// Paths are relative to the base directory unless said otherwise. Thread-safe after load(). Errors: kIo.
+// Where the next segments of a scope go.
+struct Location {
+  std::string storage_id;
+  std::shared_ptr<cold::ObjectStore> objects;
+  std::string directory;  // relative to the storage's base
+  // What keeps the table's directory settled: a record of RecordSpace::kDirectory.
+  std::string record_key;
+  std::string record;
+};
+
+// Makes the location that of `manifest`, in the commit that has segments there. Errors: kConflict when its storage was
+// dropped meanwhile.
+Result<> settle_location(const Location& location, const hot::Store& store, hot::Batch& batch,
+                         cold::Manifest& manifest);
+
+// Thread-safe after load(). Errors: those of cold::ObjectStore.
 class SegmentFiles {
  public:
-  // `base` is absolute.
-  SegmentFiles(platform::FileSystem& files, std::string base) : files_(files), base_(std::move(base)) {}
+  // Which storage a user wants rows in, of tables with USE_USER_STORAGE; empty: none in particular.
+  using UserStorage = std::function<std::string(const UserId& user)>;
 
-  const std::string& base() const { return base_; }
-  std::string absolute(const std::string& path) const { return base_ + "/" + path; }
+  // `storages` must outlive it.
+  explicit SegmentFiles(StorageRegistry& storages) : storages_(storages) {}
 
-  // Makes the base directory, reads where tables lie, and removes segment files and unfinished ones that no manifest
-  // names. Returns how many were removed.
+  // Before the first flush.
+  void set_user_storage(UserStorage user_storage) { user_storage_ = std::move(user_storage); }
+
+  // Reads where tables lie, and removes segment files and unfinished ones that no manifest names from storages on
+  // disks. Returns how many were removed.
   Result<uint64_t> load(const hot::Store& store);
 
-  // The directory of all of a table's files. It is named after the table unless another table's files, of one that was
-  // dropped or renamed, lie there; it stays the same for the table's life once a record of it is stored.
-  std::string table_directory(const model::TableDefinition& table);
-  // The directory of one scope's segments, within the table's.
-  std::string scope_directory(const model::TableDefinition& table, const UserId& user);
-  // The directory, if a record or a flush has settled it. Once removed, no other table gets it while the server runs.
-  std::optional<std::string> known_directory(TableId table) const;
-  // The tables that have one.
-  std::vector<TableId> tables() const;
-  Result<> remove_directory(TableId table);
+  // Errors: kUnavailable when its storage cannot be used.
+  Result<Location> locate(const model::TableDefinition& table, const UserId& user);
 
-  // Writes a segment by `engine`, and returns once it is on the disk under its name.
-  Result<duck::WrittenSegment> write_segment(duck::Engine& engine, const std::string& directory, uint64_t segment_id,
+  // Writes a segment by `engine`, and returns once it is stored under its name.
+  Result<duck::WrittenSegment> write_segment(duck::Engine& engine, const Location& location, uint64_t segment_id,
                                              const model::TablePtr& table, const UserId& user, model::RowCursor& rows);
   // True if there is a file, of a flush that failed, under this number: it must not be used again.
-  bool segment_exists(const std::string& directory, uint64_t segment_id) const;
-  // Tries to; what stays is removed at the next start.
-  void discard_segment(const std::string& directory, uint64_t segment_id);
-  // Segments that nothing names and nobody reads any more. Tries all of them; the error is the first one's.
-  Result<> remove_segments(const std::vector<cold::SegmentEntry>& segments);
+  Result<bool> segment_exists(const Location& location, uint64_t segment_id) const;
+  // Tries to; what stays is garbage that no manifest names.
+  void discard_segment(const Location& location, uint64_t segment_id);
   Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table, const UserId& user,
                            const std::vector<DeletionsPtr>& deletions);
+  // Segments that nothing names and nobody reads any more, since others at `replaced_at` have their rows. Tries all of
+  // them; the error is the first one's.
+  Result<> remove_segments(const std::vector<cold::SegmentEntry>& segments, const Location& replaced_at);
+
+  // The tables that have directories.
+  std::vector<TableId> tables() const;
+  // All of the table's directories, with all that lies in them. No other table gets one of them while the server runs.
+  Result<> remove_directories(TableId table);
+
+  // A segment of a manifest as the engine wants it.
+  duck::Segment to_segment(const cold::ManifestPtr& manifest, size_t index, const DeletionsPtr& deletions) const;
+  // All of them; `deletions[i]` belongs to `manifest->segments[i]`.
+  std::vector<duck::Segment> to_segments(const cold::ManifestPtr& manifest,
+                                         const std::vector<DeletionsPtr>& deletions) const;
 
  private:
-  Result<uint64_t> collect_orphans(const std::unordered_set<std::string>& named);
-  Result<> make_directory(const std::string& directory);
+  struct Directory {
+    std::string storage_id;
+    std::string path;
+    std::string path_template;  // that it was made from; empty: some default one, in `local`
+  };
 
-  platform::FileSystem& files_;
-  std::string base_;
+  using Place = std::pair<std::string, std::string>;  // a storage and a directory in it
+
+  Result<uint64_t> collect_orphans(const std::unordered_set<std::string>& named);
+  Result<> remove_manifests(const std::vector<cold::SegmentEntry>& segments, const Place& but);
+  Result<std::string> settle(const model::TableDefinition& table, const std::string& storage_id,
+                             const std::string& path_template);
+
+  StorageRegistry& storages_;
+  UserStorage user_storage_;
   mutable std::mutex mutex_;
-  std::unordered_map<TableId, std::string> directories_;
-  std::unordered_map<std::string, TableId> owners_;  // the same the other way round
+  std::unordered_map<TableId, std::vector<Directory>> directories_;
+  std::map<Place, TableId> owners_;
 };
 
 }  // namespace kalamdb::storage

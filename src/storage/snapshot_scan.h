@@ -36,11 +36,4 @@ class SnapshotScan final : public duck::TableScan {
   Seq expired_up_to_;
 };
 
-// A segment of a manifest as the engine wants it; `base` is the absolute directory that its path starts from.
-duck::Segment to_segment(const cold::ManifestPtr& manifest, size_t index, const DeletionsPtr& deletions,
-                         const std::string& base);
-// All of them; `deletions[i]` belongs to `manifest->segments[i]`.
-std::vector<duck::Segment> to_segments(const cold::ManifestPtr& manifest, const std::vector<DeletionsPtr>& deletions,
-                                       const std::string& base);
-
 }  // namespace kalamdb::storage

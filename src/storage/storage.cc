@@ -18,25 +18,31 @@ namespace kalamdb::storage {
 using hot::RecordSpace;
 
 Result<std::unique_ptr<Storage>> Storage::open(StorageOptions options, platform::FileSystem& files,
-                                               platform::Clock& clock, duck::Engine& engine) {
-  auto storage = std::make_unique<StorageImpl>(files, clock, engine, options);
+                                               platform::Clock& clock, platform::Random& random, duck::Engine& engine) {
+  options.storages.data_directory = options.data_directory;
+  auto storage = std::make_unique<StorageImpl>(files, clock, random, engine, options);
   KALAM_CHECK(storage->open());
   return storage;
 }
 
-StorageImpl::StorageImpl(platform::FileSystem& files, platform::Clock& clock, duck::Engine& engine,
-                         const StorageOptions& options)
+StorageImpl::StorageImpl(platform::FileSystem& files, platform::Clock& clock, platform::Random& random,
+                         duck::Engine& engine, const StorageOptions& options)
     : files_(files),
       clock_(clock),
       engine_(engine),
       options_(options),
-      segment_files_(files, options.data_directory + "/storage") {}
+      storages_(options.storages, files, clock, random),
+      segment_files_(storages_) {
+  engine_.set_remote_files(&storages_);
+}
 
 Result<> StorageImpl::open() {
   KALAM_CHECK(files_.create_directories(options_.data_directory));
   KALAM_TRY(lock_, files_.lock_file(options_.data_directory + "/LOCK"));
   KALAM_TRY(store_, hot::Store::open(options_.data_directory + "/rocksdb", options_.hot));
   collector_ = std::make_unique<FileCollector>(*store_);
+  KALAM_CHECK(files_.create_directories(options_.data_directory + "/storage"));
+  KALAM_CHECK(storages_.load(*store_));
   KALAM_TRY(const uint64_t orphans, segment_files_.load(*store_));
   if (orphans > 0) log::info("storage: removed {} segment files of unfinished flushes", orphans);
   // The directories themselves must survive a power failure as what is in them does.
@@ -128,7 +134,7 @@ Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TableP
     }
     if (!is_candidate) continue;
     KALAM_TRY(const auto deletions, segments_->deletions(scope, segment.id, snapshot));
-    candidates.push_back(to_segment(manifest, s, deletions, segment_files_.base()));
+    candidates.push_back(segment_files_.to_segment(manifest, s, deletions));
   }
   if (candidates.empty()) return std::vector<duck::SegmentRow>{};
   std::vector<std::string> wanted_keys;
@@ -165,7 +171,7 @@ Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::Ta
     KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
     if (manifest != nullptr) {
       KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, at));
-      segments = to_segments(manifest, deletions, segment_files_.base());
+      segments = segment_files_.to_segments(manifest, deletions);
     }
   }
   return std::make_shared<const SnapshotScan>(*store_, table, user, std::move(at), std::move(segments),
@@ -284,21 +290,37 @@ Result<TableStats> StorageImpl::stats(const model::TablePtr& table) {
   return stats;
 }
 
+Result<uint64_t> StorageImpl::scopes_in(std::string_view storage_id) {
+  uint64_t scopes = 0;
+  KALAM_CHECK(for_each_manifest(*store_, "", nullptr, [&](const cold::Manifest& manifest) -> Result<> {
+    const bool is_in =
+        manifest.storage == storage_id ||
+        std::ranges::find(manifest.segments, storage_id, &cold::SegmentEntry::storage) != manifest.segments.end();
+    scopes += is_in ? 1 : 0;
+    return {};
+  }));
+  return scopes;
+}
+
 Result<uint64_t> StorageImpl::remove_segments(const model::TablePtr& table) {
   const auto mutexes = table_mutexes(table->id);
   const std::scoped_lock lock(mutexes->maintenance, mutexes->segments);
   KALAM_TRY(const TableStats before, stats(table));
   KALAM_TRY(const Seq erased, erase_segment_records(table->id));
-  collector_->add(erased, [this, id = table->id] { return remove_directory(id); });
+  collector_->add(erased, [this, id = table->id] { return remove_directories(id); });
   return before.segment_bytes;
 }
 
-Result<> StorageImpl::remove_directory(TableId table) {
-  if (!segment_files_.known_directory(table)) return {};
-  KALAM_CHECK(segment_files_.remove_directory(table));
-  // Last, so that the next start knows of a directory that is left.
+Result<> StorageImpl::remove_directories(TableId table) {
+  KALAM_CHECK(segment_files_.remove_directories(table));
+  // Last, so that the next start knows of directories that are left.
   CommitRequest request;
-  request.records.push_back({.space = RecordSpace::kDirectory, .key = hot::table_prefix(table)});
+  KALAM_CHECK(store_->scan_records(
+      RecordSpace::kDirectory, hot::table_prefix(table), nullptr, [&](std::string_view key, std::string_view) {
+        request.records.push_back({.space = RecordSpace::kDirectory, .key = std::string(key)});
+        return true;
+      }));
+  if (request.records.empty()) return {};
   KALAM_CHECK(committer_->commit(std::move(request)));
   return {};
 }
@@ -318,7 +340,8 @@ Result<> StorageImpl::remove_leftover_directories() {
     return outcome.has_value();
   }));
   KALAM_CHECK(outcome);
-  for (const TableId table : leftover) KALAM_CHECK(remove_directory(table));
+  // A service that is away must not keep the server from starting.
+  for (const TableId table : leftover) collector_->add_later([this, table] { return remove_directories(table); });
   return {};
 }
 

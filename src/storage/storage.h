@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,7 +13,9 @@
 #include "hot/store.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
+#include "platform/random.h"
 #include "storage/committer.h"
+#include "storage/storage_registry.h"
 
 namespace kalamdb::storage {
 
@@ -22,6 +25,7 @@ struct StorageOptions {
   uint16_t node_number = 1;             // for `_seq`, 0 to 1023
   uint64_t max_segment_rows = 200'000;  // at least 1
   hot::StoreOptions hot;
+  StorageRegistryOptions storages;  // without `data_directory`, which is the one above
 };
 
 // A row as a reader finds it, hot or cold.
@@ -69,15 +73,20 @@ class WriteWatch {
 class Storage {
  public:
   // Opens or creates the database in options.data_directory: locks it, opens the hot store, collects segment files that
-  // no manifest names, starts the committer. `engine` must outlive it and have <data_directory>/storage among its
-  // storage directories. Errors: kIo with a one-line reason (in use by another process, not writable, disk full),
-  // kCorruption.
+  // no manifest names, starts the committer. The others must outlive it. Errors: kIo with a one-line reason (in use by
+  // another process, not writable, disk full), kCorruption.
   static Result<std::unique_ptr<Storage>> open(StorageOptions options, platform::FileSystem& files,
-                                               platform::Clock& clock, duck::Engine& engine);
+                                               platform::Clock& clock, platform::Random& random, duck::Engine& engine);
   virtual ~Storage() = default;
 
   virtual hot::Store& hot() = 0;
   virtual Committer& committer() = 0;
+  // The storages that segments lie in; the catalog changes them.
+  virtual StorageRegistry& storages() = 0;
+  // Before the first flush: which storage a user's rows go to, of tables with USE_USER_STORAGE; empty: the table's own.
+  virtual void set_user_storage(std::function<std::string(const UserId&)> user_storage) = 0;
+  // How many scopes have segments in a storage.
+  virtual Result<uint64_t> scopes_in(std::string_view storage_id) = 0;
   // Before the first commit: who is told of changes, in this order.
   virtual void add_listener(ChangeListener listener) = 0;
 

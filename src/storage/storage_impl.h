@@ -21,13 +21,22 @@ namespace kalamdb::storage {
 
 class StorageImpl final : public Storage {
  public:
-  StorageImpl(platform::FileSystem& files, platform::Clock& clock, duck::Engine& engine, const StorageOptions& options);
-  ~StorageImpl() override { stop(); }
+  StorageImpl(platform::FileSystem& files, platform::Clock& clock, platform::Random& random, duck::Engine& engine,
+              const StorageOptions& options);
+  ~StorageImpl() override {
+    stop();
+    engine_.set_remote_files(nullptr);
+  }
 
   Result<> open();
 
   hot::Store& hot() override { return *store_; }
   Committer& committer() override { return *committer_; }
+  StorageRegistry& storages() override { return storages_; }
+  void set_user_storage(std::function<std::string(const UserId&)> user_storage) override {
+    segment_files_.set_user_storage(std::move(user_storage));
+  }
+  Result<uint64_t> scopes_in(std::string_view storage_id) override;
   void add_listener(ChangeListener listener) override { committer_->add_listener(std::move(listener)); }
 
   Result<std::optional<FoundRow>> find(const model::TablePtr& table, const UserId& user, std::string_view key,
@@ -68,7 +77,7 @@ class StorageImpl final : public Storage {
   Result<std::vector<UserId>> segment_users(TableId table, const hot::SnapshotPtr& snapshot) const;
   // Returns the commit.
   Result<Seq> erase_segment_records(TableId table);
-  Result<> remove_directory(TableId table);
+  Result<> remove_directories(TableId table);
   // Of tables that were dropped, and whose segments nothing names any more, when the server stopped.
   Result<> remove_leftover_directories();
 
@@ -81,6 +90,7 @@ class StorageImpl final : public Storage {
   std::unique_ptr<hot::Store> store_;
   std::unique_ptr<SegmentCache> segments_;
   std::unique_ptr<PendingRows> pending_;
+  StorageRegistry storages_;
   SegmentFiles segment_files_;
   WriteWatches watches_;
   std::unique_ptr<CommitterThread> committer_;

@@ -235,11 +235,11 @@ TEST_F(StorageTest, PendingRowsSurviveAStart) {
 TEST_F(StorageTest, ReasonsThatADatabaseCannotBeOpenedAreOneLine) {
   StorageOptions options;
   options.data_directory = directory_;
-  const auto second = Storage::open(options, files_, clock_, engine_);
+  const auto second = Storage::open(options, files_, clock_, random_, engine_);
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().message.find("in use by another process"), std::string::npos) << second.error().message;
   options.data_directory = directory_ + "/LOCK/below";
-  const auto below_a_file = Storage::open(options, files_, clock_, engine_);
+  const auto below_a_file = Storage::open(options, files_, clock_, random_, engine_);
   ASSERT_FALSE(below_a_file);
   EXPECT_EQ(below_a_file.error().code, ErrorCode::kIo);
   EXPECT_EQ(below_a_file.error().message.find('\n'), std::string::npos);

@@ -78,7 +78,8 @@ class DatabaseTest : public testing::Test {
     options.durability = durability_;
     options.max_segment_rows = max_segment_rows_;
     options.hot = {.block_cache_bytes = 1 << 20, .write_buffer_bytes = 256 << 10};
-    KALAM_TRY(database_, Storage::open(options, files_, clock_, engine()));
+    options.storages.allow_private_endpoints = true;
+    KALAM_TRY(database_, Storage::open(options, files_, clock_, random_, engine()));
     return {};
   }
   void open() {
@@ -238,6 +239,7 @@ class DatabaseTest : public testing::Test {
   platform::RealFileSystem real_files_;
   platform::FaultFileSystem files_{real_files_};
   platform::ManualClock clock_{kTestStartUs};
+  platform::SystemRandom random_;
   TestEngine engine_;
   std::unique_ptr<Storage> database_;
 };

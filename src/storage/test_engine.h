@@ -63,6 +63,8 @@ class TestEngine final : public duck::Engine {
   // Called once a segment's rows are written, before the caller goes on.
   std::function<Result<>()> after_write = [] { return Result<>(); };
 
+  void set_remote_files(duck::RemoteFiles*) override {}
+
   Result<duck::WrittenSegment> write_segment(const std::string& path, const model::TablePtr&, model::RowCursor& rows,
                                              const std::vector<std::pair<std::string, std::string>>&) override {
     duck::WrittenSegment written;

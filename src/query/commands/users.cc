@@ -1,5 +1,5 @@
-// CREATE USER name WITH PASSWORD 'p' ROLE role [EMAIL 'e']
-// ALTER USER name SET PASSWORD 'p' | SET ROLE role | SET EMAIL 'e' | RESTORE
+// CREATE USER name WITH PASSWORD 'p' ROLE role [EMAIL 'e'] [STORAGE 'id']
+// ALTER USER name SET PASSWORD 'p' | SET ROLE role | SET EMAIL 'e' | SET STORAGE 'id' | RESTORE
 // DROP USER [IF EXISTS] name
 #include "auth/permissions.h"
 #include "model/names.h"
@@ -35,6 +35,7 @@ class CreateUser : public Command {
   std::string password;
   catalog::Role role = catalog::Role::kUser;
   std::optional<std::string> email;
+  std::string storage_id;
 
   Result<> authorize(const Caller& caller) const override {
     return auth::check_create_user(role, {caller.user, caller.role});
@@ -49,6 +50,7 @@ class CreateUser : public Command {
     KALAM_TRY(user.password_hash, hash(services, password));
     user.role = role;
     user.email = email;
+    user.storage_id = storage_id;
     KALAM_CHECK(services.catalog.create_user(std::move(user)));
     StatementResult result;
     result.message = "User '" + id + "' created";
@@ -62,6 +64,7 @@ class AlterUser : public Command {
   std::optional<std::string> password;
   std::optional<catalog::Role> role;
   std::optional<std::string> email;
+  std::optional<std::string> storage_id;  // empty: none in particular
   bool restore = false;
 
   Result<> authorize(const Caller& caller) const override {
@@ -85,6 +88,7 @@ class AlterUser : public Command {
       if (password) user.password_hash = new_hash;
       if (role) user.role = *role;
       if (email) user.email = *email;
+      if (storage_id) user.storage_id = *storage_id;
       if (restore) user.deleted_at_us = 0;
     }));
     StatementResult result;
@@ -137,6 +141,9 @@ ParsedCommand parse_create_user(TokenReader& reader) {
   if (reader.accept("email")) {
     KALAM_TRY(command->email, reader.string("an e-mail address in quotes"));
   }
+  if (reader.accept("storage")) {
+    KALAM_TRY(command->storage_id, reader.string("a storage id in quotes"));
+  }
   KALAM_CHECK(reader.end());
   return command;
 }
@@ -154,8 +161,10 @@ ParsedCommand parse_alter_user(TokenReader& reader) {
       KALAM_TRY(command->role, read_role(reader));
     } else if (reader.accept("email")) {
       KALAM_TRY(command->email, reader.string("an e-mail address in quotes"));
+    } else if (reader.accept("storage")) {
+      KALAM_TRY(command->storage_id, reader.string("a storage id in quotes"));
     } else {
-      return fail(reader.unexpected("PASSWORD, ROLE, EMAIL or RESTORE"));
+      return fail(reader.unexpected("PASSWORD, ROLE, EMAIL, STORAGE or RESTORE"));
     }
   }
   KALAM_CHECK(reader.end());

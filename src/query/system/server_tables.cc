@@ -20,7 +20,7 @@ std::vector<Row> user_rows(const SystemInput& input) {
   for (const auto& [id, user] : input.catalog->users) {
     rows.push_back({id, std::string(user->password_hash.empty() ? "" : "***"), std::string(lower_name(user->role)),
                     user->email ? Value(*user->email) : Value(), user->auth_type, Value(), std::string("table"),
-                    id == "root" ? Value("local") : Value(), int64_t{user->failed_login_attempts},
+                    text_or_null(user->storage_id), int64_t{user->failed_login_attempts},
                     time_or_null(user->locked_until_us), time_or_null(user->last_login_at_us), user->created_at_us,
                     user->updated_at_us, Value(), time_or_null(user->deleted_at_us), id});
   }
@@ -67,14 +67,21 @@ std::vector<Row> transaction_rows(const SystemInput& input) {
   return rows;
 }
 
-// The one storage there is; as old as the database.
 std::vector<Row> storage_rows(const SystemInput& input) {
+  // `local` is as old as the database.
   const auto first = input.catalog->namespaces.find("default");
   const int64_t created_at_us = first == input.catalog->namespaces.end() ? 0 : first->second.created_at_us;
-  return {{std::string("local"), std::string("Local Filesystem"), std::string("Default local filesystem storage"),
-           std::string("filesystem"), input.services.facts->data_directory + "/storage", Value(), Value(),
-           std::string(cold::kDefaultSharedTemplate), std::string(cold::kDefaultUserTemplate), created_at_us,
-           created_at_us}};
+  std::vector<Row> rows;
+  for (const auto& storage : input.services.storage.storages().list()) {
+    const auto& definition = storage->definition;
+    const auto time = [&](int64_t at_us) { return at_us == 0 ? created_at_us : at_us; };
+    rows.push_back({definition.id, definition.name, text_or_null(definition.description),
+                    std::string(name(definition.type)), definition.base,
+                    definition.credentials.empty() ? Value() : Value("\"***\""), text_or_null(definition.config),
+                    definition.shared_template, definition.user_template, time(definition.created_at_us),
+                    time(definition.updated_at_us)});
+  }
+  return rows;
 }
 
 std::vector<Row> setting_rows(const SystemInput& input) {
@@ -143,7 +150,7 @@ void add_counts(const SystemInput& input, Stats& stats) {
   stats.add("jobs_running", count(jobs::JobStatus::kRunning));
   stats.add("jobs_queued", count(jobs::JobStatus::kQueued));
   stats.add("jobs_failed", count(jobs::JobStatus::kFailed));
-  stats.add("total_storages", uint64_t{1});
+  stats.add("total_storages", input.services.storage.storages().list().size());
 }
 
 void add_schema_cache(const SystemInput& input, Stats& stats) {

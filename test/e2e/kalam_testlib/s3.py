@@ -12,6 +12,7 @@ import hashlib
 import http.client
 import http.server
 import json
+import pathlib
 import re
 import shutil
 import socket
@@ -196,7 +197,12 @@ class GatewayHandler(http.server.BaseHTTPRequestHandler):
         """The service's status, headers and body."""
         connection = http.client.HTTPConnection(self.gateway.target, timeout=DEADLINE_S)
         try:
-            headers = {name: value for name, value in self.headers.items() if not name.lower().startswith("if-")}
+            # The signature has been checked, and s3rver knows no other keys than its own.
+            headers = {
+                name: value
+                for name, value in self.headers.items()
+                if not name.lower().startswith("if-") and name.lower() != "authorization"
+            }
             if method != self.command:
                 headers.pop("Content-Length", None)
             # The bucket may be in the host's name: *.localhost is this machine.
@@ -355,3 +361,10 @@ class S3Service:
     @property
     def url(self):
         return self.gateway.url
+
+    def objects(self, prefix=""):
+        """The names of the objects that begin with `prefix`, sorted."""
+        base = pathlib.Path(self.directory) / self.bucket
+        suffix = "._S3rver_object"
+        names = [str(path.relative_to(base)) for path in base.rglob("*" + suffix)]
+        return sorted(name.removesuffix(suffix) for name in names if name.startswith(prefix))

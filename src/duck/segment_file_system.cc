@@ -1,0 +1,114 @@
+#include "duck/segment_file_system.h"
+
+#include <algorithm>
+#include <random>
+
+namespace kalamdb::duck {
+
+using duckdb::idx_t;
+using Opener = duckdb::optional_ptr<duckdb::FileOpener>;
+
+namespace {
+
+struct RemoteHandle : public duckdb::FileHandle {
+  RemoteHandle(duckdb::FileSystem& files, const std::string& name, duckdb::FileOpenFlags flags, std::string path,
+               uint64_t size)
+      : FileHandle(files, name, flags), remote_path(std::move(path)), size(size) {}
+  void Close() override {}
+
+  const std::string remote_path;
+  const uint64_t size;
+  idx_t position = 0;
+};
+
+// What segment_file_name() was made of.
+std::string target_of(const std::string& name) {
+  const size_t slash = name.find('/', segment_prefix().size());
+  if (slash == std::string::npos) throw duckdb::IOException("\"%s\" is not the name of a segment", name);
+  return name.substr(slash + 1);
+}
+
+bool is_local(const std::string& target) { return target.starts_with('/'); }
+
+std::string local_target(const std::string& name) {
+  std::string target = target_of(name);
+  if (!is_local(target)) throw duckdb::IOException("\"%s\" cannot be written", name);
+  return target;
+}
+
+RemoteHandle& remote(duckdb::FileHandle& handle) { return handle.Cast<RemoteHandle>(); }
+
+}  // namespace
+
+const std::string& segment_prefix() {
+  static const std::string prefix = [] {
+    std::random_device random;
+    std::string secret;
+    for (int i = 0; i < 4; ++i) secret += std::to_string(random()) + "-";
+    return "kalam:/" + secret + "/";
+  }();
+  return prefix;
+}
+
+std::string segment_file_name(TableId table, const std::string& path) {
+  return segment_prefix() + std::to_string(table.value) + "/" + path;
+}
+
+duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFileExtended(const duckdb::OpenFileInfo& file,
+                                                                           duckdb::FileOpenFlags flags, Opener opener) {
+  std::string target = target_of(file.path);
+  if (is_local(target)) return local_->OpenFile(target, flags, opener);
+  if (remote_ == nullptr || flags.OpenForWriting()) throw duckdb::IOException("\"%s\" cannot be opened", file.path);
+  // Known from the manifest, which saves a request.
+  const auto& options = file.extended_info->options;
+  return duckdb::make_uniq<RemoteHandle>(*this, file.path, flags, std::move(target),
+                                         options.at("file_size").GetValue<uint64_t>());
+}
+
+duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFile(const std::string& path, duckdb::FileOpenFlags flags,
+                                                                   Opener opener) {
+  return local_->OpenFile(local_target(path), flags, opener);
+}
+
+bool SegmentFileSystem::FileExists(const std::string& path, Opener opener) {
+  return local_->FileExists(local_target(path), opener);
+}
+
+bool SegmentFileSystem::IsPipe(const std::string& path, Opener opener) {
+  const std::string target = target_of(path);
+  return is_local(target) && local_->IsPipe(target, opener);
+}
+
+void SegmentFileSystem::RemoveFile(const std::string& path, Opener opener) {
+  local_->RemoveFile(local_target(path), opener);
+}
+
+bool SegmentFileSystem::DirectoryExists(const std::string& path, Opener opener) {
+  return local_->DirectoryExists(local_target(path), opener);
+}
+
+void SegmentFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t bytes, idx_t location) {
+  const std::span out(static_cast<char*>(buffer), static_cast<size_t>(bytes));
+  const auto& file = remote(handle);
+  if (auto read = remote_->read(file.remote_path, file.size, location, out); !read) {
+    throw duckdb::ConnectionException(read.error().message);
+  }
+}
+
+int64_t SegmentFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t bytes) {
+  auto& file = remote(handle);
+  const auto length = std::min(bytes, static_cast<int64_t>(file.size - std::min<idx_t>(file.position, file.size)));
+  Read(handle, buffer, length, file.position);
+  file.position += static_cast<idx_t>(length);
+  return length;
+}
+
+int64_t SegmentFileSystem::GetFileSize(duckdb::FileHandle& handle) { return static_cast<int64_t>(remote(handle).size); }
+
+// Segments never change.
+duckdb::timestamp_t SegmentFileSystem::GetLastModifiedTime(duckdb::FileHandle&) { return duckdb::timestamp_t(0); }
+duckdb::FileType SegmentFileSystem::GetFileType(duckdb::FileHandle&) { return duckdb::FileType::FILE_TYPE_REGULAR; }
+void SegmentFileSystem::Seek(duckdb::FileHandle& handle, idx_t location) { remote(handle).position = location; }
+idx_t SegmentFileSystem::SeekPosition(duckdb::FileHandle& handle) { return remote(handle).position; }
+
+}  // namespace kalamdb::duck

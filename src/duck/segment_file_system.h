@@ -1,0 +1,60 @@
+// How DuckDB reaches segments: under names of our own, "kalam:/<secret>/<table id>/<Segment::path>", and by no others.
+// The secret, one for each process, is what SQL would have to guess to name a file. Table ids are never used again, so
+// that what DuckDB has cached of a file is not mistaken for another that gets its path later. For the other files of
+// this folder only.
+#pragma once
+
+#include <duckdb.hpp>
+
+#include "duck/engine.h"
+#include "duckdb/common/file_system.hpp"
+
+namespace kalamdb::duck {
+
+// The directory of all names of segments, "kalam:/<secret>/".
+const std::string& segment_prefix();
+
+// DuckDB's name of a segment's file. `path` as in Segment.
+std::string segment_file_name(TableId table, const std::string& path);
+
+// Files on the disk are DuckDB's local file system's from when they are open; others are read from RemoteFiles, whose
+// errors reach the query as ConnectionException, which duck_error.cc turns back.
+class SegmentFileSystem : public duckdb::FileSystem {
+ public:
+  SegmentFileSystem() : local_(duckdb::FileSystem::CreateLocal()) {}
+
+  // Before the first query.
+  void set_remote(RemoteFiles* remote) { remote_ = remote; }
+
+  duckdb::unique_ptr<duckdb::FileHandle> OpenFile(const std::string& path, duckdb::FileOpenFlags flags,
+                                                  duckdb::optional_ptr<duckdb::FileOpener> opener) override;
+  bool FileExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener> opener) override;
+  bool IsPipe(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener> opener) override;
+  void RemoveFile(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener> opener) override;
+  bool DirectoryExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener> opener) override;
+  bool CanHandleFile(const std::string& path) override { return path.starts_with(segment_prefix()); }
+  std::string GetName() const override { return "kalamdb_segments"; }
+
+  // Of remote files' handles.
+  void Read(duckdb::FileHandle& handle, void* buffer, int64_t bytes, duckdb::idx_t location) override;
+  int64_t Read(duckdb::FileHandle& handle, void* buffer, int64_t bytes) override;
+  int64_t GetFileSize(duckdb::FileHandle& handle) override;
+  duckdb::timestamp_t GetLastModifiedTime(duckdb::FileHandle& handle) override;
+  duckdb::FileType GetFileType(duckdb::FileHandle& handle) override;
+  void Seek(duckdb::FileHandle& handle, duckdb::idx_t location) override;
+  void Reset(duckdb::FileHandle& handle) override { Seek(handle, 0); }
+  duckdb::idx_t SeekPosition(duckdb::FileHandle& handle) override;
+  bool CanSeek() override { return true; }
+  bool OnDiskFile(duckdb::FileHandle&) override { return false; }
+
+ protected:
+  bool SupportsOpenFileExtended() const override { return true; }
+  duckdb::unique_ptr<duckdb::FileHandle> OpenFileExtended(const duckdb::OpenFileInfo& file, duckdb::FileOpenFlags flags,
+                                                          duckdb::optional_ptr<duckdb::FileOpener> opener) override;
+
+ private:
+  RemoteFiles* remote_ = nullptr;
+  duckdb::unique_ptr<duckdb::FileSystem> local_;
+};
+
+}  // namespace kalamdb::duck

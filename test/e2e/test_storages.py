@@ -1,0 +1,212 @@
+"""Storages: where files lie, what becomes of them, and object stores that are slow, away or refuse."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+from kalam_testlib import Server, ServerConfig, wait_until
+from kalam_testlib.http_client import flush
+from kalam_testlib.s3 import S3Service
+
+
+def files(directory):
+    # What is removed meanwhile is passed over.
+    return sorted(os.path.relpath(os.path.join(top, name), directory) for top, _, names in os.walk(directory) for name in names)
+
+
+def test_files_lie_where_the_templates_say(server, root, alice, ns, tmp_path):
+    root.run(
+        f"CREATE STORAGE {ns} TYPE filesystem PATH '{tmp_path}/cold' "
+        "SHARED_TABLES_TEMPLATE 'all/{namespace}/{tableName}/rows' "
+        "USER_TABLES_TEMPLATE 'each/{namespace}/{tableName}/of/{userId}'"
+    )
+    root.run(f"CREATE SHARED TABLE {ns}.s (id INT PRIMARY KEY) WITH (STORAGE_ID = '{ns}')")
+    root.run(f"CREATE USER TABLE {ns}.u (id INT PRIMARY KEY) WITH (STORAGE_ID = '{ns}')")
+    root.run(f"INSERT INTO {ns}.s VALUES (1), (2); INSERT INTO {ns}.u VALUES (1)")
+    alice.run(f"INSERT INTO {ns}.u VALUES (2)")
+    flush(root, f"STORAGE FLUSH ALL IN {ns}")
+    expected = [
+        f"all/{ns}/s/rows/batch-0.parquet",
+        f"all/{ns}/s/rows/manifest.json",
+        f"each/{ns}/u/of/alice/batch-0.parquet",
+        f"each/{ns}/u/of/alice/manifest.json",
+        f"each/{ns}/u/of/root/batch-0.parquet",
+        f"each/{ns}/u/of/root/manifest.json",
+    ]
+    assert files(tmp_path / "cold") == expected
+
+    # Another template holds for what is written from then on.
+    root.run(f"ALTER STORAGE {ns} SET SHARED_TABLES_TEMPLATE '{{namespace}}/{{tableName}}'")
+    root.run(f"INSERT INTO {ns}.s VALUES (3)")
+    root.flush(f"{ns}.s")
+    assert f"{ns}/s/batch-1.parquet" in files(tmp_path / "cold") and f"{ns}/s/manifest.json" in files(tmp_path / "cold")
+    assert f"all/{ns}/s/rows/manifest.json" not in files(tmp_path / "cold")
+
+    # OPTIMIZE moves what lies in another storage than the table's.
+    root.run(f"ALTER TABLE {ns}.u SET TBLPROPERTIES (STORAGE_ID = 'local'); OPTIMIZE TABLE {ns}.u")
+    wait_until(lambda: not [name for name in files(tmp_path / "cold") if name.startswith("each/")], "the rows are moved")
+    assert root.count(f"{ns}.u") == alice.count(f"{ns}.u") == 1
+    assert root.count(f"{ns}.s") == 3
+    server.restart()
+    with server.root() as again:
+        assert again.count(f"{ns}.s") == 3 and again.count(f"{ns}.u") == 1
+        again.run(f"DROP TABLE {ns}.s; DROP TABLE {ns}.u")
+        wait_until(lambda: not files(tmp_path / "cold"), "the files are removed")
+        wait_until(lambda: again.sql(f"DROP STORAGE {ns}").ok, "nothing is left in the storage")
+
+
+def test_users_have_storages_of_their_own(server, root, alice, bob, ns, tmp_path):
+    root.run(f"CREATE STORAGE {ns} TYPE filesystem PATH '{tmp_path}/alice'; ALTER USER alice SET STORAGE '{ns}'")
+    root.run(f"CREATE USER TABLE {ns}.t (id INT PRIMARY KEY) WITH (USE_USER_STORAGE = true)")
+    alice.run(f"INSERT INTO {ns}.t VALUES (1)")
+    bob.run(f"INSERT INTO {ns}.t VALUES (2)")
+    root.flush(f"{ns}.t")
+    assert files(tmp_path / "alice") == [f"{ns}/t/alice/batch-0.parquet", f"{ns}/t/alice/manifest.json"]
+    assert files(server.data_path / "storage" / ns) == ["t/bob/batch-0.parquet", "t/bob/manifest.json"]
+    root.fails(f"DROP STORAGE {ns}", r"1 user\(s\) still using it")
+    root.run("ALTER USER alice SET STORAGE ''")
+    root.fails(f"DROP STORAGE {ns}", r"rows of 1 table\(s\) or users still lie in it")
+    alice.run(f"INSERT INTO {ns}.t VALUES (3)")
+    root.flush(f"{ns}.t")
+    assert alice.rows(f"SELECT id FROM {ns}.t ORDER BY id") == [[1], [3]]
+    assert "t/alice/batch-1.parquet" in files(server.data_path / "storage" / ns)
+
+
+ACCESS_KEY = "kalamdb-test"
+SECRET = "a-secret-that-nobody-may-see"
+
+
+@pytest.fixture(scope="module")
+def s3():
+    with S3Service() as service:
+        service.gateway.credentials[ACCESS_KEY] = (SECRET, None)
+        yield service
+
+
+def credentials(secret=SECRET):
+    return json.dumps({"access_key_id": ACCESS_KEY, "secret_access_key": secret})
+
+
+def create_storage(s3, name):
+    config = json.dumps({"endpoint": s3.gateway.url})
+    return (
+        f"CREATE STORAGE {name} TYPE s3 BUCKET '{s3.bucket}' SHARED_TABLES_TEMPLATE '{name}/{{namespace}}/{{tableName}}' "
+        f"CREDENTIALS '{credentials()}' CONFIG '{config}'"
+    )
+
+
+def s3_config(cache_bytes=1 << 20):
+    return ServerConfig(storage={"allow_private_endpoints": True, "s3_cache_bytes": cache_bytes})
+
+
+def prepare(root, s3, rows=3000):
+    """A table `app.t` of which `rows` rows lie in the bucket and one, -1, is hot."""
+    root.run("CREATE NAMESPACE app")
+    root.run(create_storage(s3, "bucket"))
+    root.run("CREATE SHARED TABLE app.t (id INT PRIMARY KEY, v TEXT) WITH (STORAGE_ID = 'bucket')")
+    root.run(f"INSERT INTO app.t SELECT i, 'v' || i FROM GENERATE_SERIES(1, {rows}) AS s(i)")
+    root.flush("app.t")
+    root.run("INSERT INTO app.t VALUES (-1, 'hot')")
+
+
+def test_a_table_in_a_bucket(s3):
+    with Server(s3_config()) as server:
+        root = server.root()
+        prepare(root, s3)
+        assert root.value("SELECT COUNT(*) FROM app.t") == "3001"
+        assert root.rows("SELECT v FROM app.t WHERE id IN (1, 2999) ORDER BY id") == [["v1"], ["v2999"]]
+        root.fails("INSERT INTO app.t VALUES (77, 'again')", "Primary key violation: value '77' already exists")
+        root.run("UPDATE app.t SET v = 'changed' WHERE id <= 10; DELETE FROM app.t WHERE id > 2000")
+        root.flush("app.t")
+        server.restart()
+        root = server.root()
+        counts = "SELECT COUNT(*), COUNT(*) FILTER (WHERE v = 'changed') FROM app.t"
+        assert root.rows(counts) == [["2001", "11"]]
+        assert root.dicts("STORAGE CHECK bucket")[0]["status"] == "healthy"
+        names = [f"bucket/app/t/{name}" for name in ("batch-0.parquet", "batch-1.parquet", "manifest.json")]
+        assert s3.objects("bucket/app/") == names
+        root.run("DROP TABLE app.t")
+        wait_until(lambda: not s3.objects("bucket/app/"), "the objects are removed")
+        wait_until(lambda: root.sql("DROP STORAGE bucket").ok, "nothing is left in the storage")
+
+
+def test_hot_rows_do_not_wait_for_a_service_that_is_away(s3):
+    with Server(s3_config(cache_bytes=0)) as server:
+        root = server.root()
+        prepare(root, s3)
+        s3.gateway.go_away()
+        try:
+            began = time.monotonic()
+            root.run("INSERT INTO app.t VALUES (-2, 'more'); UPDATE app.t SET v = 'x' WHERE id = -1")
+            assert root.rows("SELECT v FROM app.t WHERE id = -1") == [["x"]]
+            root.run("CREATE SHARED TABLE app.other (id INT PRIMARY KEY); INSERT INTO app.other VALUES (1)")
+            assert time.monotonic() - began < 10
+            root.fails("SELECT MAX(v) FROM app.t", "Rows that lie in storage 'bucket' cannot be read now", status=503)
+            assert root.dicts("STORAGE CHECK bucket")[0]["status"] == "unreachable"
+        finally:
+            s3.gateway.come_back()
+        assert root.value("SELECT COUNT(v) FROM app.t") == "3002"
+        root.flush("app.t")
+        assert root.value("SELECT COUNT(v) FROM app.t") == "3002"
+        root.run("DROP TABLE app.t")
+        wait_until(lambda: not s3.objects("bucket/"), "the objects are removed")
+
+
+def test_a_flush_goes_through_what_passes(s3):
+    with Server(s3_config()) as server:
+        root = server.root()
+        prepare(root, s3)
+        slow_down = {"kind": "status", "status": 503, "code": "SlowDown"}
+        s3.gateway.fail(slow_down, {"kind": "refuse"}, slow_down, {"kind": "lost_answer"})
+        root.flush("app.t")
+        s3.gateway.fail({"kind": "cut", "after": 100}, slow_down)
+        assert root.value("SELECT COUNT(v) FROM app.t") == "3001"
+        root.run("DROP TABLE app.t")
+        wait_until(lambda: not s3.objects("bucket/"), "the objects are removed")
+
+
+def test_secrets_are_nowhere(s3):
+    with Server(s3_config()) as server:
+        root = server.root()
+        prepare(root, s3)
+        for statement in ("SELECT * FROM system.storages", "SHOW STORAGES", "STORAGE CHECK bucket EXTENDED"):
+            assert SECRET not in root.sql(statement).text
+        assert root.value("SELECT CAST(credentials AS TEXT) FROM system.storages WHERE storage_id = 'bucket'") == '"***"'
+        wrong = "CREATE STORAGE again TYPE s3 BUCKET 'b' CREDENTIALS '" + credentials() + "' CONFIG '{\"x\": 1}'"
+        assert SECRET not in root.sql(wrong).text
+        response = root.sql(f"ALTER STORAGE bucket SET CREDENTIALS '{credentials('not-the-secret-at-all')}'")
+        assert not response.ok and "not-the-secret" not in response.text
+        root.run(f"ALTER STORAGE bucket SET CREDENTIALS '{credentials()}'")
+        server.kill()
+        for path in server.data_path.rglob("*"):
+            if path.is_file():
+                assert SECRET.encode() not in path.read_bytes(), f"{path} has the secret"
+        assert (server.data_path / "credentials.key").stat().st_mode & 0o777 == 0o600
+        server.start()
+        root = server.root()
+        assert root.value("SELECT COUNT(v) FROM app.t") == "3001"
+        server.stop()
+
+        # Without the key the credentials are lost, and only they.
+        (server.data_path / "credentials.key").unlink()
+        server.start()
+        root = server.root()
+        assert root.rows("SELECT v FROM app.t WHERE id = -1") == [["hot"]]
+        assert "cannot be read now" in root.sql("SELECT COUNT(v) FROM app.t").message
+        root.run(f"ALTER STORAGE bucket SET CREDENTIALS '{credentials()}'")
+        assert root.value("SELECT COUNT(v) FROM app.t") == "3001"
+        root.run("DROP TABLE app.t")
+        wait_until(lambda: not s3.objects("bucket/"), "the objects are removed")
+
+
+def test_endpoints_on_this_machine_need_leave(s3):
+    with Server(ServerConfig()) as server:
+        root = server.root()
+        response = root.sql(create_storage(s3, "bucket"))
+        assert not response.ok and "private" in response.message
+        for endpoint in ("file:///etc/passwd", "http://169.254.169.254/latest", "ftp://example.com"):
+            config = json.dumps({"endpoint": endpoint})
+            statement = f"CREATE STORAGE x TYPE s3 BUCKET 'bbb' CREDENTIALS '{credentials()}' CONFIG '{config}'"
+            assert not root.sql(statement).ok
