@@ -91,7 +91,7 @@ class Database {
   }
   catalog::Catalog& catalog() { return *catalog_; }
   storage::Storage& storage() { return *storage_; }
-  platform::FileSystem& files() { return files_; }
+  storage::StorageRegistry& storages() { return storage_->storages(); }
   const std::string& directory() const { return directory_; }
   // Bytes that the definitions take in memory.
   double registry_bytes() const { return registry_bytes_; }
@@ -210,9 +210,9 @@ BENCHMARK(convert_value);
 // Where the segments of one user in a table lie.
 void path_cached(benchmark::State& state) {
   const auto table = unwrap(Database::get().catalog().find_table("default", table_name(0)));
-  storage::SegmentFiles files(Database::get().files(), Database::get().directory() + "/storage");
+  storage::SegmentFiles files(Database::get().storages());
   const UserId user("ann");
-  for (auto _ : state) benchmark::DoNotOptimize(files.scope_directory(*table, user));
+  for (auto _ : state) benchmark::DoNotOptimize(unwrap(files.locate(*table, user)));
 }
 BENCHMARK(path_cached);
 
@@ -220,8 +220,8 @@ void path_missed(benchmark::State& state) {
   const auto table = unwrap(Database::get().catalog().find_table("default", table_name(0)));
   const UserId user("ann");
   for (auto _ : state) {
-    storage::SegmentFiles files(Database::get().files(), Database::get().directory() + "/storage");
-    benchmark::DoNotOptimize(files.scope_directory(*table, user));
+    storage::SegmentFiles files(Database::get().storages());
+    benchmark::DoNotOptimize(unwrap(files.locate(*table, user)));
   }
 }
 BENCHMARK(path_missed);
