@@ -5,7 +5,7 @@ TARGET ?= all
 # One build at a time in a build folder: Ninja does not guard against a second one.
 NINJA = mkdir -p $(BUILD) && flock $(BUILD)/.lock sh -c '[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET) > $(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }; ninja -C $(BUILD) $(1)'
 
-.PHONY: setup build run test bench format check sanitize fuzz clean
+.PHONY: setup build run test torture bench format check sanitize fuzz clean
 setup:
 	@scripts/setup
 
@@ -17,6 +17,13 @@ run: build
 
 test: build
 	@cd $(BUILD) && ctest --output-on-failure --timeout 900
+
+# kill -9 under mixed load, KILLS times; SEED brings the run again that has failed with it.
+KILLS ?= 500
+SEED ?= random
+torture: build
+	@cd test && KALAM_TORTURE_KILLS=$(KILLS) KALAM_TORTURE_SEED=$(SEED) KALAMDB_BIN=$(CURDIR)/$(BUILD)/bin/kalamdb \
+	  /usr/bin/python3 -m pytest -q -s -p no:cacheprovider --tb=short e2e/test_crash.py -k under_load
 
 bench:
 	@scripts/setup bench

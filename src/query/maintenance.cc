@@ -56,7 +56,10 @@ auto on_current(const Services& services, const Subject& subject, const Work& wo
     -> decltype(work(model::TablePtr())) {
   for (int attempt = 1;; ++attempt) {
     KALAM_TRY(const model::TablePtr table, find_subject(services, subject));
-    if (table == nullptr) return fail(ErrorCode::kTableNotFound, subject.namespace_id + "." + subject.table);
+    if (table == nullptr) {
+      return fail(ErrorCode::kNotFound,
+                  "Table " + subject.namespace_id + "." + subject.table + " was dropped meanwhile");
+    }
     auto done = work(table);
     if (done || done.error().code != ErrorCode::kConflict || attempt == kMaxAttempts) return done;
   }

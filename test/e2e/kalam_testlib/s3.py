@@ -68,6 +68,11 @@ class Gateway:
         with self.lock:
             self.faults.extend(faults)
 
+    def recover(self):
+        """Faults that no request has met are forgotten."""
+        with self.lock:
+            self.faults.clear()
+
     def take_fault(self, method, path):
         with self.lock:
             self.seen.append(f"{method} {path}")
