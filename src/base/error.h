@@ -33,6 +33,7 @@ enum class ErrorCode : uint8_t {
   kIdempotentConflict,   // a job with the same idempotency key is live
   kExecution,            // failed while running
   kSchema,               // a value does not fit its column
+  kCursorTooOld,         // a subscriber resumes from before what is still known of deletions
   kTimeout,              // took longer than allowed
   kNotImplemented,       // honestly not there
   kResultTooLarge,       // more rows or bytes than limits.max_result_* allow

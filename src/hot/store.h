@@ -36,6 +36,7 @@ enum class RecordSpace : uint8_t {
   kFilter = 9,      // scope, segment → Bloom filter of its keys
   kDirectory = 10,  // table, storage → where its segments lie, see storage/segment_files.h
   kStorage = 11,    // storage id → StorageDefinition
+  kRetention = 12,  // scope → the greatest `_seq` of a tombstone that was removed, u64 big-endian
 };
 
 // Everything as it was at one commit. Holds back RocksDB's garbage collection while it lives. Thread-safe. Snapshots

@@ -11,7 +11,8 @@ struct TypeNames {
   std::string_view name;
   std::string_view prefix;
 };
-constexpr std::array<TypeNames, 3> kTypes{{{"flush", "FL"}, {"cleanup", "CL"}, {"compact", "CO"}}};
+constexpr std::array<TypeNames, 5> kTypes{
+    {{"flush", "FL"}, {"cleanup", "CL"}, {"compact", "CO"}, {"vacuum", "VA"}, {"analyze", "AN"}}};
 constexpr std::array<std::string_view, 4> kStatuses{"queued", "running", "completed", "failed"};
 
 }  // namespace

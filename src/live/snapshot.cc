@@ -52,6 +52,14 @@ duck::QueryContext SnapshotReader::query_context() const {
   return context;
 }
 
+Result<> SnapshotReader::check_cursor() const {
+  if (options_.from.value_or(0) == 0) return {};  // who has nothing need not be told of deletions
+  KALAM_TRY(const Seq forgotten, services_.storage.removed_tombstones_up_to(query_->table, query_->scope, snapshot_));
+  if (*options_.from >= forgotten) return {};
+  return fail(ErrorCode::kCursorTooOld, "The cursor " + std::to_string(*options_.from) +
+                                            " is older than what is kept of deleted rows; subscribe without `from`");
+}
+
 Result<> SnapshotReader::start(Seq after, uint64_t newest) {
   OneTable table(services_, *query_, snapshot_);
   KALAM_TRY(result_, services_.engine.live_rows(*query_->statement, table, query_context(), after, newest));
@@ -93,6 +101,7 @@ Result<SnapshotReader::Batch> SnapshotReader::next(std::optional<Seq> after) {
       nothing.control.batch_num = batch_number_++;
       return nothing;
     }
+    KALAM_CHECK(check_cursor());
     KALAM_CHECK(start(from, newest));
   }
   Batch batch;

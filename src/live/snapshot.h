@@ -27,7 +27,8 @@ class SnapshotReader {
     protocol::BatchControl control;
   };
   // The batch behind `after` (nullopt: from the beginning). Asking for the batch that follows the last one is cheap;
-  // any other place runs the query again.
+  // any other place runs the query again. Errors: kCursorTooOld when it resumes from before deletions that are not
+  // known any more.
   Result<Batch> next(std::optional<Seq> after);
 
   // What a client that resumes must forget, as tails of change messages: rows deleted since its cursor and rows that
@@ -39,6 +40,7 @@ class SnapshotReader {
   Result<std::vector<Removal>> removals() const;
 
  private:
+  Result<> check_cursor() const;
   Result<> start(Seq after, uint64_t newest);
   duck::QueryContext query_context() const;
   Result<> add_deleted(std::vector<Removal>& removals) const;

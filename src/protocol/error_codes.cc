@@ -47,6 +47,7 @@ constexpr std::array kTable = {
     Row{ErrorCode::kIdempotentConflict, "SQL_EXECUTION_ERROR", 400, "Idempotent conflict: ", Shown::kAlways},
     Row{ErrorCode::kExecution, "SQL_EXECUTION_ERROR", 400, "Execution error: ", Shown::kIfOwnMistake},
     Row{ErrorCode::kSchema, "SQL_EXECUTION_ERROR", 400, "Schema error: ", Shown::kNever},
+    Row{ErrorCode::kCursorTooOld, "CURSOR_TOO_OLD", 410, "", Shown::kAlways},
     Row{ErrorCode::kTimeout, "TIMEOUT", 408, "Timeout: ", Shown::kAlways},
     Row{ErrorCode::kNotImplemented, "NOT_IMPLEMENTED", 501, "Not implemented: ", Shown::kAlways},
     Row{ErrorCode::kResultTooLarge, "RESULT_TOO_LARGE", 422, "", Shown::kAlways},
@@ -143,6 +144,8 @@ LiveError to_live_error(const Error& error, bool admin) {
     case ErrorCode::kInvalidOperation:
     case ErrorCode::kNotImplemented:
       return {"UNSUPPORTED", std::move(message)};
+    case ErrorCode::kCursorTooOld:
+      return {row.code, std::move(message)};
     default:
       break;
   }

@@ -39,6 +39,7 @@ struct QueryLimits {
   int64_t statement_timeout_ms = 30'000;
   bool fast_lane = true;  // statements by key need no planner
   uint64_t default_stream_ttl_seconds = 10;
+  uint64_t default_deleted_retention_hours = 168;
   unsigned bcrypt_cost = 12;
   auth::PasswordPolicy passwords;
   uint64_t max_statement_bytes = 512 << 20;  // of the rows that one INSERT writes

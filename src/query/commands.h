@@ -47,6 +47,8 @@ ParsedCommand parse_flush_all_tables(TokenReader& reader);
 ParsedCommand parse_storage_compact_table(TokenReader& reader);
 ParsedCommand parse_storage_compact_all(TokenReader& reader);
 ParsedCommand parse_optimize_table(TokenReader& reader);
+ParsedCommand parse_vacuum(TokenReader& reader);
+ParsedCommand parse_analyze(TokenReader& reader);
 ParsedCommand parse_subscribe(TokenReader& reader);
 ParsedCommand parse_begin(TokenReader& reader);
 ParsedCommand parse_commit(TokenReader& reader);

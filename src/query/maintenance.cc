@@ -20,7 +20,7 @@ struct Subject {
   TableId id;
   std::optional<UserId> user;
 
-  std::string display() const { return namespace_id + ":" + table; }
+  std::string display() const { return table.empty() ? "all tables" : namespace_id + ":" + table; }
 };
 
 Subject subject_of(const jobs::Job& job) {
@@ -31,14 +31,12 @@ Subject subject_of(const jobs::Job& job) {
   return subject;
 }
 
-nlohmann::json parameters_of(const model::TableDefinition& table, const std::optional<UserId>& user = std::nullopt) {
-  nlohmann::json parameters{{"table_id", table.qualified_name()},
-                            {"internal_id", table.id.value},
-                            {"table_type", pascal_name(table.type)},
-                            {"namespace", table.namespace_id},
-                            {"table", table.name}};
-  if (user) parameters["user_id"] = user->value;
-  return parameters;
+nlohmann::json parameters_of(const model::TableDefinition& table) {
+  return {{"table_id", table.qualified_name()},
+          {"internal_id", table.id.value},
+          {"table_type", pascal_name(table.type)},
+          {"namespace", table.namespace_id},
+          {"table", table.name}};
 }
 
 // The job's table under the name that it has by now; nullptr if it is gone.
@@ -77,16 +75,71 @@ Result<std::string> run_flush(const Services& services, const jobs::Job& job) {
       .dump();
 }
 
+int64_t bytes_saved(const storage::CompactResult& compacted) {
+  return static_cast<int64_t>(compacted.bytes_before) - static_cast<int64_t>(compacted.bytes_after);
+}
+
 Result<std::string> run_compaction(const Services& services, const jobs::Job& job) {
   const Subject subject = subject_of(job);
   KALAM_TRY(const auto compacted, on_current(services, subject, [&](const model::TablePtr& table) {
               return services.storage.compact(table, subject.user, storage::CompactKind::kOptimize);
             }));
-  return nlohmann::json{
-      {"message", "Compaction completed for " + subject.display()},
-      {"files_before", compacted.segments_before},
-      {"files_after", compacted.segments_after},
-      {"bytes_saved", static_cast<int64_t>(compacted.bytes_before) - static_cast<int64_t>(compacted.bytes_after)}}
+  return nlohmann::json{{"message", "Compaction completed for " + subject.display()},
+                        {"files_before", compacted.segments_before},
+                        {"files_after", compacted.segments_after},
+                        {"bytes_saved", bytes_saved(compacted)}}
+      .dump();
+}
+
+// Does the work on the job's table, or on every one that has segments when it names none.
+template <typename Work>
+Result<> on_each(const Services& services, const Subject& subject, const Work& work) {
+  if (!subject.table.empty()) return on_current(services, subject, work);
+  KALAM_TRY(const auto tables, services.catalog.tables());
+  for (const auto& table : tables) {
+    if (!has_segments(table->type) || (subject.user && table->type != model::TableType::kUser)) continue;
+    auto done = on_current(services, {table->namespace_id, table->name, table->id, subject.user}, work);
+    if (!done && done.error().code != ErrorCode::kTableNotFound) return done;  // dropped meanwhile
+  }
+  return {};
+}
+
+Result<std::string> run_vacuum(const Services& services, const jobs::Job& job) {
+  const Subject subject = subject_of(job);
+  storage::VacuumResult all;
+  KALAM_CHECK(on_each(services, subject, [&](const model::TablePtr& table) -> Result<> {
+    const uint64_t hours =
+        table->options.deleted_retention_hours.value_or(services.limits.default_deleted_retention_hours);
+    KALAM_TRY(const auto one, services.storage.vacuum(table, subject.user, hours));
+    all.tombstones_removed += one.tombstones_removed;
+    all.orphans_removed += one.orphans_removed;
+    all.compacted.segments_before += one.compacted.segments_before;
+    all.compacted.segments_after += one.compacted.segments_after;
+    all.compacted.bytes_before += one.compacted.bytes_before;
+    all.compacted.bytes_after += one.compacted.bytes_after;
+    return {};
+  }));
+  return nlohmann::json{{"message", "Vacuum completed for " + subject.display()},
+                        {"rows_deleted", all.tombstones_removed},
+                        {"files_before", all.compacted.segments_before},
+                        {"files_after", all.compacted.segments_after},
+                        {"bytes_saved", bytes_saved(all.compacted)},
+                        {"orphans_removed", all.orphans_removed}}
+      .dump();
+}
+
+Result<std::string> run_analysis(const Services& services, const jobs::Job& job) {
+  const Subject subject = subject_of(job);
+  storage::AnalyzeResult all;
+  KALAM_CHECK(on_each(services, subject, [&](const model::TablePtr& table) -> Result<> {
+    KALAM_TRY(const auto one, services.storage.analyze(table, subject.user));
+    all.segments += one.segments;
+    all.analyzed += one.analyzed;
+    return {};
+  }));
+  return nlohmann::json{{"message", "Analysis completed for " + subject.display()},
+                        {"files", all.segments},
+                        {"files_analyzed", all.analyzed}}
       .dump();
 }
 
@@ -125,11 +178,34 @@ Result<std::string> start_flush(const Services& services, const model::TableDefi
   return job.id;
 }
 
-Result<std::string> start_compaction(const Services& services, const model::TableDefinition& table,
-                                     const std::optional<UserId>& user) {
-  const std::string key = "compact-" + id_key(table) + (user ? "-" + user->value : "");
-  KALAM_TRY(const jobs::Job job, services.jobs.create(jobs::JobType::kCompact, parameters_of(table, user).dump(), key));
+namespace {
+
+Result<std::string> start(const Services& services, jobs::JobType type, const model::TablePtr& table,
+                          const std::optional<UserId>& user) {
+  nlohmann::json parameters = nlohmann::json::object();
+  if (table != nullptr) parameters = parameters_of(*table);
+  if (user) parameters["user_id"] = user->value;
+  const std::string key =
+      std::string(name(type)) + (table != nullptr ? "-" + id_key(*table) : "") + (user ? "-" + user->value : "");
+  KALAM_TRY(const jobs::Job job, services.jobs.create(type, parameters.dump(), key));
   return job.id;
+}
+
+}  // namespace
+
+Result<std::string> start_compaction(const Services& services, const model::TablePtr& table,
+                                     const std::optional<UserId>& user) {
+  return start(services, jobs::JobType::kCompact, table, user);
+}
+
+Result<std::string> start_vacuum(const Services& services, const model::TablePtr& table,
+                                 const std::optional<UserId>& user) {
+  return start(services, jobs::JobType::kVacuum, table, user);
+}
+
+Result<std::string> start_analysis(const Services& services, const model::TablePtr& table,
+                                   const std::optional<UserId>& user) {
+  return start(services, jobs::JobType::kAnalyze, table, user);
 }
 
 Result<std::string> start_cleanup(const Services& services, const model::TableDefinition& dropped) {
@@ -145,6 +221,8 @@ void register_executors(const Services& services, jobs::JobManager& jobs) {
   jobs.set_executor(jobs::JobType::kFlush, [&services](const jobs::Job& job) { return run_flush(services, job); });
   jobs.set_executor(jobs::JobType::kCompact,
                     [&services](const jobs::Job& job) { return run_compaction(services, job); });
+  jobs.set_executor(jobs::JobType::kVacuum, [&services](const jobs::Job& job) { return run_vacuum(services, job); });
+  jobs.set_executor(jobs::JobType::kAnalyze, [&services](const jobs::Job& job) { return run_analysis(services, job); });
   jobs.set_executor(jobs::JobType::kCleanup, [&services](const jobs::Job& job) { return run_cleanup(services, job); });
 }
 

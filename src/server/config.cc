@@ -124,6 +124,9 @@ const std::array kSettings{
             "How often tables are looked at for flush policies and for STREAM rows that are to go."},
     Setting{"stream.default_ttl_seconds", "", &Config::stream_ttl_s, 1, 10LL * 365 * 24 * 3600,
             "How long STREAM rows live where the table does not say."},
+    Setting{"retention.default_deleted_retention_hours", "", &Config::deleted_retention_h, 0, 10LL * 365 * 24,
+            "How long deleted rows stay readable (`_deleted = true`) where the table does not say; then VACUUM removes "
+            "them."},
 };
 
 std::unexpected<Error> invalid(std::string message) { return fail(ErrorCode::kInvalidInput, std::move(message)); }

@@ -63,6 +63,7 @@ struct Config {
   int64_t auth_timeout_s = 3;
   int64_t flush_check_interval_s = 60;
   int64_t stream_ttl_s = 10;
+  int64_t deleted_retention_h = 168;
   int64_t block_cache_bytes = 256 << 20;
   int64_t write_buffer_bytes = 64 << 20;
   std::string shared_tables_template{cold::kDefaultSharedTemplate};

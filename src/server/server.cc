@@ -80,6 +80,7 @@ query::QueryLimits query_limits(const Config& config) {
   limits.statement_timeout_ms = config.statement_timeout_s * 1000;
   limits.fast_lane = config.fast_lane;
   limits.default_stream_ttl_seconds = static_cast<uint64_t>(config.stream_ttl_s);
+  limits.default_deleted_retention_hours = static_cast<uint64_t>(config.deleted_retention_h);
   limits.bcrypt_cost = static_cast<unsigned>(config.bcrypt_cost);
   limits.passwords = password_policy(config);
   limits.max_statement_bytes = static_cast<uint64_t>(config.max_statement_bytes);

@@ -138,6 +138,7 @@ Result<> run(Step& step, CompactResult& result) {
   for (const cold::SegmentEntry& output : step.outputs) result.bytes_after += output.size_bytes;
   result.segments_before += step.sources->segments.size();
   result.segments_after += step.outputs.size();
+  step.context.files.retire_segments(step.sources->segments);
   step.context.collector.add(*committed,
                              [&files = step.context.files, replaced = std::move(step.sources->segments),
                               location = step.location] { return files.remove_segments(replaced, location); });

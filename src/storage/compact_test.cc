@@ -1,4 +1,7 @@
+#include <fstream>
+
 #include "storage/compact_plan.h"
+#include "storage/segment_cache.h"
 #include "storage/test_database.h"
 
 namespace kalamdb::storage {
@@ -278,6 +281,83 @@ TEST_F(CompactTest, ACrashAtAnyPointLeavesTheOldSegmentsOrTheNewOnes) {
     std::filesystem::remove_all(crashed);
   }
   directory_ = original;
+}
+
+TEST_F(CompactTest, VacuumRemovesOldTombstonesDeletedRowsAndOrphans) {
+  fill(shared_, nobody_, 1, 50);
+  ASSERT_TRUE(flush(shared_));
+  fill(shared_, nobody_, 51, 60);
+  for (const int64_t id : {3, 4, 55, 56}) ASSERT_TRUE(remove(shared_, nobody_, id));
+  ASSERT_TRUE(put(shared_, nobody_, 4, -4));  // lives again: its tombstone is gone
+  clock_.advance_us(3 * 3'600'000'000LL);
+  ASSERT_TRUE(remove(shared_, nobody_, 5));
+  std::ofstream(storage_directory() + "/app/notes/batch-77.parquet") << "of a flush that failed";
+  std::ofstream(storage_directory() + "/app/notes/batch-78.parquet.tmp") << "likewise";
+  Rows expected = filled(1, 60);
+  for (const int64_t id : {3, 5, 55, 56}) expected.erase(id);
+  expected[4] = -4;
+  const auto tombstones = [&] {
+    size_t count = 0;
+    const auto cursor = database_->hot().scan(shared_->id, nobody_, "", "", true, nullptr);
+    while (const auto record = *cursor->next()) count += record->deleted;
+    return count;
+  };
+  EXPECT_EQ(tombstones(), 4u);
+  auto reading = *database_->scan(shared_, nobody_, nullptr);
+  auto vacuumed = database_->vacuum(shared_, std::nullopt, 5);
+  ASSERT_TRUE(vacuumed) << vacuumed.error().message;
+  EXPECT_EQ(vacuumed->tombstones_removed, 0u);
+  EXPECT_EQ(vacuumed->compacted.segments_before, 1u);
+  EXPECT_EQ(vacuumed->orphans_removed, 2u);
+  EXPECT_EQ(*database_->removed_tombstones_up_to(shared_, nobody_, nullptr), 0);
+  // The file that a reader needs is no orphan.
+  EXPECT_EQ(database_->vacuum(shared_, std::nullopt, 5)->orphans_removed, 0u);
+  EXPECT_TRUE(read_test_segment(reading->segments()[0].path));
+  reading.reset();
+  const Seq before = database_->hot().last_seq();
+  vacuumed = database_->vacuum(shared_, std::nullopt, 2);
+  ASSERT_TRUE(vacuumed) << vacuumed.error().message;
+  EXPECT_EQ(vacuumed->tombstones_removed, 3u);
+  EXPECT_EQ(tombstones(), 1u);
+  const Seq forgotten = *database_->removed_tombstones_up_to(shared_, nobody_, nullptr);
+  EXPECT_GT(forgotten, 0);
+  EXPECT_LT(forgotten, before);
+  check_change_index(shared_, nobody_);
+  EXPECT_EQ(*scan(shared_, nobody_), expected);
+  fill(shared_, nobody_, 55, 56);
+  expected.merge(filled(55, 56));
+  ASSERT_TRUE(flush(shared_));
+  open();
+  EXPECT_EQ(*scan(shared_, nobody_), expected);
+  EXPECT_EQ(*database_->removed_tombstones_up_to(shared_, nobody_, nullptr), forgotten);
+}
+
+TEST_F(CompactTest, AnalyzeAddsWhatAManifestLacks) {
+  fill_segments(shared_, nobody_, 2, 10);
+  ASSERT_TRUE(remove(shared_, nobody_, 0));  // counts all the same: a snapshot may see it
+  const std::string scope = hot::scope_prefix(shared_->id, nobody_);
+  const auto stored = [&] {
+    return *cold::decode_manifest(**database_->hot().get_record(hot::RecordSpace::kManifest, scope, nullptr));
+  };
+  cold::Manifest manifest = stored();
+  for (auto& segment : manifest.segments) segment.columns.clear();
+  ++manifest.version;
+  CommitRequest forget;
+  forget.records.push_back({.space = hot::RecordSpace::kManifest, .key = scope, .value = cold::encode(manifest)});
+  forget.records.push_back({.space = hot::RecordSpace::kFilter, .key = segment_record_key(scope, 1)});
+  ASSERT_TRUE(database_->committer().commit(std::move(forget)));
+  const auto analyzed = database_->analyze(shared_, std::nullopt);
+  ASSERT_TRUE(analyzed) << analyzed.error().message;
+  EXPECT_EQ(analyzed->segments, 2u);
+  EXPECT_EQ(analyzed->analyzed, 2u);
+  const auto columns = stored().segments[0].columns;
+  ASSERT_EQ(columns.size(), 2u);
+  EXPECT_EQ(columns[1], (model::ColumnStats{2, 0, test_key(0), test_key(180)}));
+  EXPECT_TRUE(
+      database_->hot().get_record(hot::RecordSpace::kFilter, segment_record_key(scope, 1), nullptr)->has_value());
+  EXPECT_EQ(database_->analyze(shared_, std::nullopt)->analyzed, 0u);
+  Rows expected = filled(1, 19);
+  EXPECT_EQ(*scan(shared_, nobody_), expected);
 }
 
 TEST_F(CompactTest, PartitionsStayApart) {

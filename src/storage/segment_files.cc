@@ -19,6 +19,16 @@ std::string object_name(const std::string& directory, std::string_view file) {
 // How `named` segments are told apart.
 std::string place_of(const std::string& storage_id, const std::string& path) { return storage_id + ":" + path; }
 
+// Those of all segments whose manifests' keys start with `prefix`.
+Result<std::unordered_set<std::string>> named_places(const hot::Store& store, const std::string& prefix) {
+  std::unordered_set<std::string> named;
+  KALAM_CHECK(for_each_manifest(store, prefix, nullptr, [&](const cold::Manifest& manifest) -> Result<> {
+    for (const auto& segment : manifest.segments) named.insert(place_of(segment.storage, segment.path));
+    return {};
+  }));
+  return named;
+}
+
 // The record of a directory is [table][storage][00][directory] → [template]. Of `local` it was once
 // [table] → [directory], below a default template.
 std::string directory_key(TableId table, const std::string& storage_id, const std::string& directory) {
@@ -46,11 +56,7 @@ Result<uint64_t> SegmentFiles::load(const hot::Store& store) {
         return true;
       }));
   KALAM_CHECK(outcome);
-  std::unordered_set<std::string> named;
-  KALAM_CHECK(for_each_manifest(store, "", nullptr, [&](const cold::Manifest& manifest) -> Result<> {
-    for (const auto& segment : manifest.segments) named.insert(place_of(segment.storage, segment.path));
-    return {};
-  }));
+  KALAM_TRY(const auto named, named_places(store, ""));
   return collect_orphans(named);
 }
 
@@ -60,21 +66,52 @@ Result<uint64_t> SegmentFiles::collect_orphans(const std::unordered_set<std::str
     const std::string& id = storage->definition.id;
     if (storage->definition.type != cold::StorageType::kFilesystem) continue;  // VACUUM looks there
     const auto& objects = *storage->objects;
-    auto found = objects->list("");
+    auto unnamed = remove_unnamed(**storage->objects, id, "", named);
     // A disk that is not mounted must not keep the server from serving the others.
-    if (!found && id != cold::kLocalStorage) {
-      log::warn("storage '{}' cannot be listed: {}", id, found.error().message);
+    if (!unnamed && id != cold::kLocalStorage) {
+      log::warn("storage '{}' cannot be cleared of unfinished segments: {}", id, unnamed.error().message);
       continue;
     }
-    if (!found) return fail(std::move(found).error());
-    for (const auto& object : *found) {
-      const auto name = cold::parse_segment_file_name(std::string_view(object.name).substr(object.name.rfind('/') + 1));
-      if (!name || (!name->temporary && named.contains(place_of(id, object.name)))) continue;
-      KALAM_CHECK(objects->remove(object.name));
-      ++removed;
-    }
+    if (!unnamed) return unnamed;
+    removed += *unnamed;
   }
   return removed;
+}
+
+Result<uint64_t> SegmentFiles::remove_unnamed(cold::ObjectStore& objects, const std::string& storage_id,
+                                              const std::string& directory,
+                                              const std::unordered_set<std::string>& named) {
+  KALAM_TRY(const auto found, objects.list(directory));
+  uint64_t removed = 0;
+  for (const auto& object : found) {
+    const auto name = cold::parse_segment_file_name(std::string_view(object.name).substr(object.name.rfind('/') + 1));
+    const std::string place = place_of(storage_id, object.name);
+    if (!name || (!name->temporary && named.contains(place)) || is_retired(place)) continue;
+    KALAM_CHECK(objects.remove(object.name));
+    ++removed;
+  }
+  return removed;
+}
+
+Result<uint64_t> SegmentFiles::remove_orphans(const hot::Store& store, TableId table) {
+  KALAM_TRY(const auto named, named_places(store, hot::table_prefix(table)));
+  uint64_t removed = 0;
+  for (const Directory& directory : directories_of(table)) {
+    KALAM_TRY(const auto objects, storages_.objects(directory.storage_id));
+    KALAM_TRY(const uint64_t unnamed, remove_unnamed(*objects, directory.storage_id, directory.path, named));
+    removed += unnamed;
+  }
+  return removed;
+}
+
+bool SegmentFiles::is_retired(const std::string& place) const {
+  const std::lock_guard lock(mutex_);
+  return retired_.contains(place);
+}
+
+void SegmentFiles::retire_segments(const std::vector<cold::SegmentEntry>& segments) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& segment : segments) retired_.insert(place_of(segment.storage, segment.path));
 }
 
 Result<std::string> SegmentFiles::settle(const model::TableDefinition& table, const std::string& storage_id,
@@ -190,6 +227,8 @@ Result<> SegmentFiles::remove_segments(const std::vector<cold::SegmentEntry>& se
       return objects->remove(segment.path);
     }();
     if (!removed && outcome) outcome = removed;
+    const std::lock_guard lock(mutex_);
+    retired_.erase(place_of(segment.storage, segment.path));
   }
   return outcome;
 }
@@ -201,13 +240,14 @@ std::vector<TableId> SegmentFiles::tables() const {
   return tables;
 }
 
+std::vector<SegmentFiles::Directory> SegmentFiles::directories_of(TableId table) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = directories_.find(table);
+  return known == directories_.end() ? std::vector<Directory>() : known->second;
+}
+
 Result<> SegmentFiles::remove_directories(TableId table) {
-  std::vector<Directory> directories;
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto known = directories_.find(table); known != directories_.end()) directories = known->second;
-  }
-  for (const Directory& directory : directories) {
+  for (const Directory& directory : directories_of(table)) {
     KALAM_TRY(const auto objects, storages_.objects(directory.storage_id));
     KALAM_CHECK(objects->remove_directory(directory.path));
   }

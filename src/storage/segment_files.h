@@ -66,9 +66,15 @@ class SegmentFiles {
   void discard_segment(const Location& location, uint64_t segment_id);
   Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table, const UserId& user,
                            const std::vector<DeletionsPtr>& deletions);
+  // Segments that no manifest names any more, which remove_segments() is to remove once nobody reads them.
+  void retire_segments(const std::vector<cold::SegmentEntry>& segments);
   // Segments that nothing names and nobody reads any more, since others at `replaced_at` have their rows. Tries all of
   // them; the error is the first one's.
   Result<> remove_segments(const std::vector<cold::SegmentEntry>& segments, const Location& replaced_at);
+
+  // Removes segment files of a table, in all of its directories, that neither a manifest names nor readers may need, of
+  // what went wrong. Nobody must be writing segments of the table. Returns how many.
+  Result<uint64_t> remove_orphans(const hot::Store& store, TableId table);
 
   // The tables that have directories.
   std::vector<TableId> tables() const;
@@ -91,6 +97,11 @@ class SegmentFiles {
   using Place = std::pair<std::string, std::string>;  // a storage and a directory in it
 
   Result<uint64_t> collect_orphans(const std::unordered_set<std::string>& named);
+  // Those below `directory` that are neither `named` nor retired.
+  Result<uint64_t> remove_unnamed(cold::ObjectStore& objects, const std::string& storage_id,
+                                  const std::string& directory, const std::unordered_set<std::string>& named);
+  bool is_retired(const std::string& place) const;
+  std::vector<Directory> directories_of(TableId table) const;
   Result<> remove_manifests(const std::vector<cold::SegmentEntry>& segments, const Place& but);
   Result<std::string> settle(const model::TableDefinition& table, const std::string& storage_id,
                              const std::string& path_template);
@@ -100,6 +111,7 @@ class SegmentFiles {
   mutable std::mutex mutex_;
   std::unordered_map<TableId, std::vector<Directory>> directories_;
   std::map<Place, TableId> owners_;
+  std::unordered_set<std::string> retired_;  // places, as place_of() names them
 };
 
 }  // namespace kalamdb::storage

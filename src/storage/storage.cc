@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "hot/keys.h"
-#include "storage/compact.h"
 #include "storage/eviction.h"
 #include "storage/flush.h"
 #include "storage/snapshot_scan.h"
@@ -203,16 +202,6 @@ std::shared_ptr<TableMutexes> StorageImpl::table_mutexes(TableId table) {
   return entry;
 }
 
-Result<std::vector<UserId>> StorageImpl::segment_users(TableId table, const hot::SnapshotPtr& snapshot) const {
-  std::vector<UserId> users;
-  KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table), snapshot,
-                                   [&](std::string_view scope, std::string_view) {
-                                     if (auto user = hot::scope_user(scope)) users.push_back(*std::move(user));
-                                     return true;
-                                   }));
-  return users;
-}
-
 Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
   if (table->type == model::TableType::kStream) {
     return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
@@ -246,22 +235,6 @@ Result<uint64_t> StorageImpl::evict(const model::TablePtr& table, Seq up_to, uin
   request.segments_change = std::move(eviction);
   KALAM_CHECK(committer_->commit(std::move(request)));
   return rows;
-}
-
-Result<CompactResult> StorageImpl::compact(const model::TablePtr& table, const std::optional<UserId>& user,
-                                           CompactKind kind) {
-  const auto mutexes = table_mutexes(table->id);
-  const std::lock_guard lock(mutexes->maintenance);
-  const SegmentsContext context = segments_context();
-  CompactResult result;
-  std::vector<UserId> users;
-  if (user) {
-    users.push_back(*user);
-  } else {
-    KALAM_TRY(users, segment_users(table->id, nullptr));
-  }
-  for (const UserId& one : users) KALAM_CHECK(compact_scope(context, *mutexes, table, one, kind, result));
-  return result;
 }
 
 Result<TableStats> StorageImpl::stats(const model::TablePtr& table) {
@@ -347,7 +320,8 @@ Result<> StorageImpl::remove_leftover_directories() {
 
 Result<Seq> StorageImpl::erase_segment_records(TableId table) {
   CommitRequest request;
-  for (const auto space : {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter}) {
+  for (const auto space :
+       {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter, RecordSpace::kRetention}) {
     KALAM_CHECK(
         store_->scan_records(space, hot::table_prefix(table), nullptr, [&](std::string_view key, std::string_view) {
           request.records.push_back({.space = space, .key = std::string(key)});

@@ -54,6 +54,17 @@ struct CompactResult {
   uint64_t bytes_after = 0;
 };
 
+struct VacuumResult {
+  uint64_t tombstones_removed = 0;
+  CompactResult compacted;
+  uint64_t orphans_removed = 0;  // files
+};
+
+struct AnalyzeResult {
+  uint64_t segments = 0;  // that there are
+  uint64_t analyzed = 0;  // of which something was missing
+};
+
 struct TableStats {
   uint64_t hot_rows = 0;  // estimated, tombstones included
   uint64_t cold_rows = 0;
@@ -137,6 +148,15 @@ class Storage {
   // waits.
   virtual Result<CompactResult> compact(const model::TablePtr& table, const std::optional<UserId>& user,
                                         CompactKind kind) = 0;
+  // Removes what no snapshot needs: tombstones older than `retention_hours`, deleted rows from segments and, unless it
+  // is about one user only, files that no manifest names. Safe as compact() is.
+  virtual Result<VacuumResult> vacuum(const model::TablePtr& table, const std::optional<UserId>& user,
+                                      uint64_t retention_hours) = 0;
+  // Makes statistics of columns and Bloom filters for segments whose manifest lacks them. Safe as compact() is.
+  virtual Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) = 0;
+  // Deletions up to this `_seq` may be forgotten; 0 if none is.
+  virtual Result<Seq> removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
+                                               const hot::SnapshotPtr& snapshot) = 0;
   // Hot rows written since the last flush (exact but for rows rewritten since the server started), for the row policy.
   virtual uint64_t pending_rows(TableId table) const = 0;
   virtual Result<TableStats> stats(const model::TablePtr& table) = 0;

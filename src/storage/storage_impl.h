@@ -58,6 +58,11 @@ class StorageImpl final : public Storage {
   Result<uint64_t> evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) override;
   Result<CompactResult> compact(const model::TablePtr& table, const std::optional<UserId>& user,
                                 CompactKind kind) override;
+  Result<VacuumResult> vacuum(const model::TablePtr& table, const std::optional<UserId>& user,
+                              uint64_t retention_hours) override;
+  Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) override;
+  Result<Seq> removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
+                                       const hot::SnapshotPtr& snapshot) override;
   uint64_t pending_rows(TableId table) const override { return pending_->count(table); }
   Result<TableStats> stats(const model::TablePtr& table) override;
   Result<uint64_t> remove_segments(const model::TablePtr& table) override;
@@ -75,6 +80,9 @@ class StorageImpl final : public Storage {
   std::shared_ptr<TableMutexes> table_mutexes(TableId table);
   // Whose segments there are.
   Result<std::vector<UserId>> segment_users(TableId table, const hot::SnapshotPtr& snapshot) const;
+  // The one, or all that have rows.
+  Result<std::vector<UserId>> maintained_users(const model::TablePtr& table, const std::optional<UserId>& user);
+  Result<uint64_t> remove_orphans(const model::TablePtr& table);
   // Returns the commit.
   Result<Seq> erase_segment_records(TableId table);
   Result<> remove_directories(TableId table);

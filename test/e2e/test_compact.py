@@ -76,6 +76,39 @@ def test_users_compact_their_own_rows(server, root, alice, bob, ns):
         assert client.rows(f"SELECT v FROM {ns}.t ORDER BY id") == [["v0"], ["v1"], ["v2"]]
 
 
+def test_vacuum_removes_what_nothing_needs(server, root, ws, ns):
+    table = f"{ns}.t"
+    root.run(f"CREATE SHARED TABLE {table} (id INT PRIMARY KEY, v TEXT) WITH (DELETED_RETENTION_HOURS = 0)")
+    root.run(f"INSERT INTO {table} SELECT i, 'v' FROM GENERATE_SERIES(1, 1000) AS s(i)")
+    root.flush(table)
+    live = ws.subscribe("before", f"SELECT * FROM {table}")
+    live.wait_ready()
+    cursor = max(int(row["_seq"]) for row in live.rows)
+    root.run(f"DELETE FROM {table} WHERE id <= 10; UPDATE {table} SET v = 'w' WHERE id = 11")
+    folder = server.data_path / "storage" / ns / "t"
+    (folder / "batch-900.parquet").write_bytes(b"left over")
+    assert root.count(table, "WHERE _deleted = true") == 10
+    done = root.job(f"VACUUM {table}")
+    assert done["message"] == f"Vacuum completed for {ns}:t"
+    assert [done[key] for key in ("rows_deleted", "files_before", "files_after", "orphans_removed")] == [10, 1, 1, 1]
+    assert root.count(table, "WHERE _deleted = true") == 0 and root.count(table) == 990
+    wait_until(lambda: segments(server, ns, "t") == ["batch-1.parquet"], "the old file's end")
+    assert root.job(f"VACUUM TABLE {table}")["rows_deleted"] == 0
+    assert root.job("VACUUM")["message"] == "Vacuum completed for all tables"
+    # Who resumes from before the deletions cannot be told of them; who resumes from after can go on.
+    last = int(root.value(f"SELECT MAX(_seq) FROM {table}"))
+    ws.subscribe("again", f"SELECT * FROM {table}", {"from": cursor})
+    ws.wait_error("again", "CURSOR_TOO_OLD")
+    ws.subscribe("later", f"SELECT * FROM {table}", {"from": last}).wait_ready()
+
+
+def test_analyze_has_nothing_to_do_on_new_files(root, ns):
+    root.run(f"CREATE SHARED TABLE {ns}.t (id INT PRIMARY KEY); INSERT INTO {ns}.t VALUES (1)")
+    root.flush(f"{ns}.t")
+    done = root.job(f"ANALYZE {ns}.t")
+    assert (done["message"], done["files"], done["files_analyzed"]) == (f"Analysis completed for {ns}:t", 1, 0)
+
+
 def test_beside_readers_writers_transactions_and_subscriptions(server, root, ns):
     """The sum of all rows stays what it is, by every way to read them; increments add up; a subscriber misses nothing."""
     table = f"{ns}.t"

@@ -19,8 +19,8 @@ class CompactTable : public Command {
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     KALAM_TRY(const model::TablePtr table, find_maintained_table(services, context, name_, "STORAGE COMPACT TABLE"));
-    const auto job = start_compaction(services, *table, std::nullopt);
-    return started_or_skipped(job, "Storage compaction", "a compaction", *table);
+    const auto job = start_compaction(services, table, std::nullopt);
+    return started_or_skipped(job, "Storage compaction", "a compaction", job_subject(*table));
   }
 
  private:
@@ -36,7 +36,8 @@ class OptimizeTable : public Command {
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     KALAM_TRY(const model::TablePtr table, find_maintained_table(services, context, name_, "OPTIMIZE TABLE"));
     KALAM_TRY(const auto user, maintained_user(*table, context.caller, "OPTIMIZE"));
-    return started_or_skipped(start_compaction(services, *table, user), "Optimization", "a compaction", *table);
+    return started_or_skipped(start_compaction(services, table, user), "Optimization", "a compaction",
+                              job_subject(*table));
   }
 
  private:
@@ -65,7 +66,7 @@ class CompactAll : public Command {
     size_t started = 0;
     std::string ids;
     for (const auto& table : tables) {
-      const auto job = start_compaction(services, *table, std::nullopt);
+      const auto job = start_compaction(services, table, std::nullopt);
       if (!job && job.error().code == ErrorCode::kIdempotentConflict) continue;
       if (!job) return fail(job.error());
       ids += (started++ == 0 ? "" : ", ") + *job;

@@ -24,7 +24,7 @@ class FlushTable : public Command {
       result.message = "Storage flush skipped: no pending writes for table '" + table->qualified_name() + "'";
       return result;
     }
-    return started_or_skipped(start_flush(services, *table), "Storage flush", "a flush", *table);
+    return started_or_skipped(start_flush(services, *table), "Storage flush", "a flush", job_subject(*table));
   }
 
  private:

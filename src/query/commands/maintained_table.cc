@@ -24,6 +24,8 @@ Result<model::TablePtr> find_maintained_table(const Services& services, const St
   return table;
 }
 
+bool maintains_all(const Caller& caller) { return auth::check_maintain_tables("", caller.role).has_value(); }
+
 Result<std::optional<UserId>> maintained_user(const model::TableDefinition& table, const Caller& caller,
                                               std::string_view statement) {
   auto allowed = auth::check_maintain_tables(statement, caller.role);
@@ -33,13 +35,12 @@ Result<std::optional<UserId>> maintained_user(const model::TableDefinition& tabl
 }
 
 Result<StatementResult> started_or_skipped(const Result<std::string>& job, const std::string& what,
-                                           const std::string& one, const model::TableDefinition& table) {
+                                           const std::string& one, const std::string& subject) {
   StatementResult result;
-  const std::string subject = " for table '" + table.qualified_name() + "'";
   if (job) {
-    result.message = what + " started" + subject + ". Job ID: " + *job;
+    result.message = what + " started for " + subject + ". Job ID: " + *job;
   } else if (job.error().code == ErrorCode::kIdempotentConflict) {
-    result.message = what + " skipped: " + one + " is already queued or running" + subject;
+    result.message = what + " skipped: " + one + " is already queued or running for " + subject;
   } else {
     return fail(job.error());
   }

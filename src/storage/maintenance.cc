@@ -1,0 +1,87 @@
+// What keeps a table's segments in shape: compaction, VACUUM, ANALYZE.
+#include "hot/keys.h"
+#include "storage/analyze.h"
+#include "storage/compact.h"
+#include "storage/retention.h"
+#include "storage/storage_impl.h"
+#include "storage/ttl.h"
+
+namespace kalamdb::storage {
+
+using hot::RecordSpace;
+
+Result<std::vector<UserId>> StorageImpl::segment_users(TableId table, const hot::SnapshotPtr& snapshot) const {
+  std::vector<UserId> users;
+  KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table), snapshot,
+                                   [&](std::string_view scope, std::string_view) {
+                                     if (auto user = hot::scope_user(scope)) users.push_back(*std::move(user));
+                                     return true;
+                                   }));
+  return users;
+}
+
+Result<std::vector<UserId>> StorageImpl::maintained_users(const model::TablePtr& table,
+                                                          const std::optional<UserId>& user) {
+  if (user) return std::vector{*user};
+  return users(table, nullptr);
+}
+
+Result<CompactResult> StorageImpl::compact(const model::TablePtr& table, const std::optional<UserId>& user,
+                                           CompactKind kind) {
+  const auto mutexes = table_mutexes(table->id);
+  const std::lock_guard lock(mutexes->maintenance);
+  const SegmentsContext context = segments_context();
+  CompactResult result;
+  KALAM_TRY(const auto users, maintained_users(table, user));
+  for (const UserId& one : users) KALAM_CHECK(compact_scope(context, *mutexes, table, one, kind, result));
+  return result;
+}
+
+Result<VacuumResult> StorageImpl::vacuum(const model::TablePtr& table, const std::optional<UserId>& user,
+                                         uint64_t retention_hours) {
+  VacuumResult result;
+  const auto mutexes = table_mutexes(table->id);
+  {
+    const std::lock_guard lock(mutexes->maintenance);
+    const SegmentsContext context = segments_context();
+    const Seq up_to = last_seq_at(clock_.now_us() / 1000 - static_cast<int64_t>(retention_hours) * 3'600'000);
+    KALAM_TRY(const auto users, maintained_users(table, user));
+    for (const UserId& one : users) {
+      KALAM_TRY(const uint64_t removed, remove_tombstones(context, *mutexes, table, one, up_to));
+      result.tombstones_removed += removed;
+    }
+  }
+  KALAM_TRY(result.compacted, compact(table, user, CompactKind::kVacuum));
+  if (!user) {
+    KALAM_TRY(result.orphans_removed, remove_orphans(table));
+  }
+  return result;
+}
+
+Result<uint64_t> StorageImpl::remove_orphans(const model::TablePtr& table) {
+  const auto mutexes = table_mutexes(table->id);
+  const std::scoped_lock lock(mutexes->maintenance, mutexes->segments);
+  // Where the log has failed, it may have the commit of a file that no manifest names yet: only a commit, of nothing
+  // here, tells that it has not.
+  CommitRequest probe;
+  probe.records.push_back({.space = RecordSpace::kRetention, .key = hot::table_prefix(table->id)});
+  KALAM_CHECK(committer_->commit(std::move(probe)));
+  return segment_files_.remove_orphans(*store_, table->id);
+}
+
+Result<AnalyzeResult> StorageImpl::analyze(const model::TablePtr& table, const std::optional<UserId>& user) {
+  const auto mutexes = table_mutexes(table->id);
+  const std::lock_guard lock(mutexes->maintenance);
+  const SegmentsContext context = segments_context();
+  AnalyzeResult result;
+  KALAM_TRY(const auto users, maintained_users(table, user));
+  for (const UserId& one : users) KALAM_CHECK(analyze_scope(context, *mutexes, table, one, result));
+  return result;
+}
+
+Result<Seq> StorageImpl::removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
+                                                  const hot::SnapshotPtr& snapshot) {
+  return storage::removed_tombstones_up_to(*store_, hot::scope_prefix(table->id, user), snapshot);
+}
+
+}  // namespace kalamdb::storage
