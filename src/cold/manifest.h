@@ -70,9 +70,9 @@ struct ManifestVersions {
 Result<ManifestVersions> manifest_versions(std::string_view record);
 
 // manifest.json. `deletions[i]` belongs to `manifest.segments[i]`; nullptr: none.
-// `user` is empty for SHARED tables.
+// `user` is empty for SHARED tables. Without `with_values` the bounds of columns, which are values of rows, are null.
 std::string to_json(const Manifest& manifest, const model::TableDefinition& table, const UserId& user,
-                    const std::vector<std::shared_ptr<const PositionSet>>& deletions);
+                    const std::vector<std::shared_ptr<const PositionSet>>& deletions, bool with_values = true);
 
 // "batch-7.parquet"; and its number, or nullopt for other names. `temporary` is set for "batch-7.parquet.tmp".
 std::string segment_file_name(uint64_t segment_id);

@@ -87,24 +87,26 @@ void put_column(Writer& json, const model::ColumnDefinition& column, std::string
 }
 
 // By ordinal, of the columns that the segment has as they are now.
-void put_column_stats(Writer& json, const SegmentEntry& segment, const model::TableDefinition& table) {
+void put_column_stats(Writer& json, const SegmentEntry& segment, const model::TableDefinition& table,
+                      bool with_values) {
   json.Key("column_stats");
   json.StartObject();
+  const auto bound = [&](std::string_view bytes) { return with_values ? bytes : std::string_view(); };
   const auto key = table.primary_key();
   for (const auto& column : table.columns) {
     const auto stats = std::ranges::find(segment.columns, column.slot(), &model::ColumnStats::slot);
     if (stats != segment.columns.end()) {
-      put_column(json, column, stats->min, stats->max, stats->null_count);
+      put_column(json, column, bound(stats->min), bound(stats->max), stats->null_count);
     } else if (!key.empty() && key.front() == &column) {
       // Keys sort by their first column, so that its bounds are those of the key.
-      put_column(json, column, segment.min_key, segment.max_key, 0);
+      put_column(json, column, bound(segment.min_key), bound(segment.max_key), 0);
     }
   }
   json.EndObject();
 }
 
 void put_segment(Writer& json, const SegmentEntry& segment, const model::TableDefinition& table,
-                 const PositionSet* deletions) {
+                 const PositionSet* deletions, bool with_values) {
   const std::string name = segment_file_name(segment.id);
   json.StartObject();
   put(json, "id", name);
@@ -116,7 +118,7 @@ void put_segment(Writer& json, const SegmentEntry& segment, const model::TableDe
   put(json, "created_at", static_cast<uint64_t>(segment.created_at_us / 1000));
   put(json, "schema_version", segment.schema_version);
   put(json, "status", std::string_view("committed"));
-  put_column_stats(json, segment, table);
+  put_column_stats(json, segment, table, with_values);
   json.Key("deletion_vector");
   if (deletions != nullptr && !deletions->empty()) {
     const std::string text = base64(deletions->encode());
@@ -130,7 +132,7 @@ void put_segment(Writer& json, const SegmentEntry& segment, const model::TableDe
 }  // namespace
 
 std::string to_json(const Manifest& manifest, const model::TableDefinition& table, const UserId& user,
-                    const std::vector<std::shared_ptr<const PositionSet>>& deletions) {
+                    const std::vector<std::shared_ptr<const PositionSet>>& deletions, bool with_values) {
   rapidjson::StringBuffer buffer;
   Writer json(buffer);
   json.StartObject();
@@ -147,7 +149,7 @@ std::string to_json(const Manifest& manifest, const model::TableDefinition& tabl
   json.Key("segments");
   json.StartArray();
   for (size_t i = 0; i < manifest.segments.size(); ++i) {
-    put_segment(json, manifest.segments[i], table, i < deletions.size() ? deletions[i].get() : nullptr);
+    put_segment(json, manifest.segments[i], table, i < deletions.size() ? deletions[i].get() : nullptr, with_values);
   }
   json.EndArray();
   put(json, "last_sequence_number", manifest.next_segment == 0 ? uint64_t{0} : manifest.next_segment - 1);

@@ -65,7 +65,7 @@ const std::array kSyntax{
     Syntax{{{"alter", "storage"}}, false, parse_alter_storage},
     Syntax{{{"drop", "storage"}}, false, parse_drop_storage},
     Syntax{{{"show", "storages"}}, false, parse_show_storages},
-    Syntax{{{"show", "manifest"}}, true, parse_not_implemented},
+    Syntax{{{"show", "manifest"}}, false, parse_show_manifest},
     Syntax{{{"show", "stats"}}, false, parse_show_stats},
     Syntax{{{"show", "create", "table"}}, false, parse_show_create_table},
     Syntax{{{"storage", "compact", "table"}}, false, parse_storage_compact_table},

@@ -37,6 +37,7 @@ ParsedCommand parse_create_storage(TokenReader& reader);
 ParsedCommand parse_alter_storage(TokenReader& reader);
 ParsedCommand parse_drop_storage(TokenReader& reader);
 ParsedCommand parse_storage_check(TokenReader& reader);
+ParsedCommand parse_show_manifest(TokenReader& reader);
 ParsedCommand parse_show_stats(TokenReader& reader);
 ParsedCommand parse_show_create_table(TokenReader& reader);
 ParsedCommand parse_show_columns(TokenReader& reader);

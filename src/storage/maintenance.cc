@@ -79,6 +79,29 @@ Result<AnalyzeResult> StorageImpl::analyze(const model::TablePtr& table, const s
   return result;
 }
 
+Result<std::vector<ManifestInfo>> StorageImpl::manifests(const model::TablePtr& table) {
+  std::vector<ManifestInfo> manifests;
+  const auto snapshot = store_->snapshot();
+  KALAM_TRY(const auto users, segment_users(table->id, snapshot));
+  for (const UserId& user : users) {
+    const std::string scope = hot::scope_prefix(table->id, user);
+    KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
+    KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, snapshot));
+    ManifestInfo info{.user = user, .version = manifest->version, .updated_at_us = manifest->updated_at_us};
+    info.json = cold::to_json(*manifest, *table, user, deletions);
+    const auto exported = segment_files_.exported_manifest(*manifest);
+    if (!exported) {
+      info.exported = ManifestInfo::Exported::kUnreadable;
+    } else if (*exported != info.json) {
+      info.exported = ManifestInfo::Exported::kOlder;
+    }
+    // Who may look at manifests must not see users' rows by it.
+    if (table->is_per_user()) info.json = cold::to_json(*manifest, *table, user, deletions, /*with_values=*/false);
+    manifests.push_back(std::move(info));
+  }
+  return manifests;
+}
+
 Result<Seq> StorageImpl::removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
                                                   const hot::SnapshotPtr& snapshot) {
   return storage::removed_tombstones_up_to(*store_, hot::scope_prefix(table->id, user), snapshot);

@@ -205,6 +205,11 @@ Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const mod
   return remove_manifests(manifest.segments, {manifest.storage, manifest.directory});
 }
 
+Result<std::string> SegmentFiles::exported_manifest(const cold::Manifest& manifest) const {
+  KALAM_TRY(const auto objects, storages_.objects(manifest.storage));
+  return objects->get(object_name(manifest.directory, kManifestFile));
+}
+
 // There is one for a scope, where its newest segments are.
 Result<> SegmentFiles::remove_manifests(const std::vector<cold::SegmentEntry>& segments, const Place& but) {
   std::set<Place> places;

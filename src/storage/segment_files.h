@@ -66,6 +66,8 @@ class SegmentFiles {
   void discard_segment(const Location& location, uint64_t segment_id);
   Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table, const UserId& user,
                            const std::vector<DeletionsPtr>& deletions);
+  // What was exported last.
+  Result<std::string> exported_manifest(const cold::Manifest& manifest) const;
   // Segments that no manifest names any more, which remove_segments() is to remove once nobody reads them.
   void retire_segments(const std::vector<cold::SegmentEntry>& segments);
   // Segments that nothing names and nobody reads any more, since others at `replaced_at` have their rows. Tries all of

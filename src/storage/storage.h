@@ -65,6 +65,15 @@ struct AnalyzeResult {
   uint64_t analyzed = 0;  // of which something was missing
 };
 
+// The manifest of one scope as it is told of.
+struct ManifestInfo {
+  UserId user;  // empty for SHARED tables
+  uint64_t version = 0;
+  int64_t updated_at_us = 0;
+  std::string json;  // what manifest.json holds when it is written now; of USER tables, without values of columns
+  enum class Exported : uint8_t { kSame, kOlder, kUnreadable } exported = Exported::kSame;
+};
+
 struct TableStats {
   uint64_t hot_rows = 0;  // estimated, tombstones included
   uint64_t cold_rows = 0;
@@ -154,6 +163,8 @@ class Storage {
                                       uint64_t retention_hours) = 0;
   // Makes statistics of columns and Bloom filters for segments whose manifest lacks them. Safe as compact() is.
   virtual Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) = 0;
+  // The manifests of the table's scopes. Reads each manifest.json, to tell whether it is what it would be now.
+  virtual Result<std::vector<ManifestInfo>> manifests(const model::TablePtr& table) = 0;
   // Deletions up to this `_seq` may be forgotten; 0 if none is.
   virtual Result<Seq> removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
                                                const hot::SnapshotPtr& snapshot) = 0;

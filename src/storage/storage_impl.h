@@ -61,6 +61,7 @@ class StorageImpl final : public Storage {
   Result<VacuumResult> vacuum(const model::TablePtr& table, const std::optional<UserId>& user,
                               uint64_t retention_hours) override;
   Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) override;
+  Result<std::vector<ManifestInfo>> manifests(const model::TablePtr& table) override;
   Result<Seq> removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
                                        const hot::SnapshotPtr& snapshot) override;
   uint64_t pending_rows(TableId table) const override { return pending_->count(table); }

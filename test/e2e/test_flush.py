@@ -266,3 +266,34 @@ def test_damaged_segment_is_an_error_and_never_a_wrong_row(damage):
         else:
             assert response.status in (400, 500) and response.message
         assert root.rows("SELECT id FROM d.other") == [[1]], "the rest goes on"
+
+
+def test_system_manifest(server, root, alice, ns):
+    root.run(f"CREATE SHARED TABLE {ns}.t (id INT PRIMARY KEY, v TEXT); CREATE USER TABLE {ns}.mine (id INT PRIMARY KEY, v TEXT)")
+    root.run(f"INSERT INTO {ns}.t VALUES (1, 'a'), (2, NULL)")
+    alice.run(f"INSERT INTO {ns}.mine VALUES (1, 'secret of alice')")
+    root.flush(f"{ns}.t")
+    root.flush(f"{ns}.mine")
+
+    def rows():
+        found = root.dicts(f"SELECT * FROM system.manifest WHERE namespace_id = '{ns}' ORDER BY cache_key")
+        return {row["cache_key"]: row for row in found}
+
+    found = rows()
+    assert set(found) == {f"{ns}:mine:alice", f"{ns}:t:shared"}
+    shared, own = found[f"{ns}:t:shared"], found[f"{ns}:mine:alice"]
+    assert (shared["table_name"], shared["scope"], shared["sync_state"]) == ("t", "shared", "in_sync")
+    assert json.loads(shared["manifest_json"]) == manifest(server, ns, "t")
+    # A user's values are nobody else's, by this way either; the file beside the segments has them.
+    assert "secret" not in own["manifest_json"] and own["sync_state"] == "in_sync"
+    told, stored = json.loads(own["manifest_json"]), manifest(server, ns, "mine", "alice")
+    assert told["segments"][0]["column_stats"]["2"] == {"min": None, "max": None, "null_count": 0}
+    assert stored["segments"][0]["column_stats"]["2"]["min"] == {"Utf8": "secret of alice"}
+    root.run(f"DELETE FROM {ns}.t WHERE id = 1")
+    assert rows()[f"{ns}:t:shared"]["sync_state"] == "pending_write"
+    root.job(f"VACUUM {ns}.t")
+    assert rows()[f"{ns}:t:shared"]["sync_state"] == "in_sync"
+    server.data_path.joinpath("storage", ns, "t", "manifest.json").unlink()
+    assert rows()[f"{ns}:t:shared"]["sync_state"] == "error"
+    shown = root.result("SHOW MANIFEST")
+    assert [field["name"] for field in shown["schema"]][:4] == ["cache_key", "namespace_id", "table_name", "scope"]

@@ -1,6 +1,7 @@
-// SHOW NAMESPACES, SHOW STORAGES, SHOW TABLES | VIEWS [IN|FROM namespace]
+// SHOW NAMESPACES, SHOW STORAGES, SHOW MANIFEST [CACHE], SHOW TABLES | VIEWS [IN|FROM namespace]
 #include <algorithm>
 
+#include "auth/permissions.h"
 #include "query/commands.h"
 #include "query/system_tables.h"
 
@@ -23,6 +24,17 @@ class ShowStorages : public Command {
   bool is_allowed_in_transaction() const override { return true; }
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     return select_system_table(services, context.caller, "system", "storages");
+  }
+};
+
+class ShowManifest : public Command {
+ public:
+  Result<> authorize(const Caller& caller) const override {
+    return auth::check_admin(auth::AdminArea::kManifest, caller.role);
+  }
+  bool is_allowed_in_transaction() const override { return true; }
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    return select_system_table(services, context.caller, "system", "manifest");
   }
 };
 
@@ -89,6 +101,12 @@ ParsedCommand parse_show_namespaces(TokenReader& reader) {
 ParsedCommand parse_show_storages(TokenReader& reader) {
   KALAM_CHECK(reader.end());
   return std::make_unique<ShowStorages>();
+}
+
+ParsedCommand parse_show_manifest(TokenReader& reader) {
+  (void)reader.accept("cache");
+  KALAM_CHECK(reader.end());
+  return std::make_unique<ShowManifest>();
 }
 
 ParsedCommand parse_show_tables(TokenReader& reader) { return parse_listing(reader, false); }

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/log.h"
 #include "cold/path_template.h"
 #include "platform/process_info.h"
+#include "query/maintenance.h"
 #include "query/system_rows.h"
 
 namespace kalamdb::query {
@@ -80,6 +82,37 @@ std::vector<Row> storage_rows(const SystemInput& input) {
                     definition.credentials.empty() ? Value() : Value("\"***\""), text_or_null(definition.config),
                     definition.shared_template, definition.user_template, time(definition.created_at_us),
                     time(definition.updated_at_us)});
+  }
+  return rows;
+}
+
+std::string_view sync_state(storage::ManifestInfo::Exported exported) {
+  switch (exported) {
+    case storage::ManifestInfo::Exported::kSame:
+      return "in_sync";
+    case storage::ManifestInfo::Exported::kOlder:
+      return "pending_write";
+    case storage::ManifestInfo::Exported::kUnreadable:
+      break;
+  }
+  return "error";
+}
+
+std::vector<Row> manifest_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& table : input.tables()) {
+    if (!has_segments(table->type)) continue;
+    auto manifests = input.services.storage.manifests(table);
+    if (!manifests) {
+      log::error("manifests of {}: {}", table->qualified_name(), manifests.error().message);
+      continue;
+    }
+    for (auto& manifest : *manifests) {
+      const std::string scope = manifest.user.value.empty() ? "shared" : manifest.user.value;
+      rows.push_back({table->namespace_id + ":" + table->name + ":" + scope, table->namespace_id, table->name, scope,
+                      "v" + std::to_string(manifest.version), manifest.updated_at_us, manifest.updated_at_us, true,
+                      std::string(sync_state(manifest.exported)), std::move(manifest.json)});
+    }
   }
   return rows;
 }
@@ -245,6 +278,20 @@ std::vector<SystemTable> server_tables() {
         {"touched_tables_count", kBigInt},
         {"snapshot_commit_seq", kBigInt}},
        transaction_rows},
+      {"system",
+       "manifest",
+       false,
+       {{"cache_key", kText},
+        {"namespace_id", kText},
+        {"table_name", kText},
+        {"scope", kText},
+        {"etag", kText, true},
+        {"last_refreshed", kTime},
+        {"last_accessed", kTime},
+        {"in_memory", kBoolean},
+        {"sync_state", kText},
+        {"manifest_json", kJson}},
+       manifest_rows},
       {"system",
        "storages",
        false,
