@@ -76,6 +76,39 @@ def test_explain_names_the_lane(root, ns):
     assert root.result(f"SELECT id, v FROM {ns}.t")["rows"] == [[1, "a"]], "EXPLAIN changes nothing"
 
 
+def test_filters_on_every_type_leave_segments_out(root, ns):
+    table = f"{ns}.t"
+    root.run(
+        f"CREATE SHARED TABLE {table} (id INT PRIMARY KEY, ts TIMESTAMP, day DATE, x DECIMAL(10, 2), b BOOLEAN, u UUID,"
+        " f DOUBLE, z DATETIME, n SMALLINT, y BYTES, g FLOAT, c TIME, big BIGINT, v TEXT)"
+    )
+    for k in (1, 2, 3):
+        root.run(
+            f"INSERT INTO {table} VALUES ({k}, '2024-0{k}-01 00:00:00', '2024-0{k}-01', {k}.5, {k == 2},"
+            f" '0000000{k}-0000-0000-0000-000000000000', {k}.25, '2024-0{k}-01 00:00:00', {k}, X'0{k}', {k}.5,"
+            f" '0{k}:00:00', {k} * 10000000000, '{str(k) * 100}')"
+        )
+        root.flush(table)
+    for where in (
+        "ts = '2024-02-01 00:00:00'",
+        "ts BETWEEN '2024-01-15' AND '2024-02-05'",
+        "day = '2024-02-01'",
+        "x = 2.5",
+        "b = true",
+        "u = '00000002-0000-0000-0000-000000000000'",
+        "f > 2 AND f < 3",
+        "z = '2024-02-01 00:00:00'",
+        "n = 2 AND id > 0",
+        "y = X'02'",
+        "g = 2.5",
+        "c = '02:00:00'",
+        "big IN (20000000000, 20000000001)",
+        f"v = '{'2' * 100}'",
+    ):
+        assert "1 of 3" in explain(root, f"EXPLAIN SELECT * FROM {table} WHERE {where}")[1], where
+        assert root.rows(f"SELECT id FROM {table} WHERE {where}") == [[2]], where
+
+
 def test_explain_counts_the_segments_that_are_read(server, root, alice, bob, ns):
     root.run(f"CREATE USER TABLE {ns}.t (id INT PRIMARY KEY, v TEXT)")
     for first in (0, 100, 200):
