@@ -82,6 +82,11 @@ curl_socket_t on_open_socket(void* context, curlsocktype /*purpose*/, curl_socka
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+// libcurl asks this about once a second.
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const HttpOptions*>(context)->is_stopped() ? 1 : 0;
+}
+
 // What another attempt can't change.
 bool is_lasting(CURLcode code) {
   constexpr std::array kLasting = {
@@ -139,6 +144,9 @@ std::expected<HttpAnswer, HttpFailure> HttpClient::send(const HttpRequest& reque
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_ms));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kSlowBytesPerSecond);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stall_timeout_ms / 1000));
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, const_cast<HttpOptions*>(&options_));
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &transfer);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -184,6 +192,7 @@ std::expected<HttpAnswer, HttpFailure> HttpClient::send(const HttpRequest& reque
     return std::unexpected(
         HttpFailure{"the answer has more than " + std::to_string(request.max_answer_bytes) + " bytes", false});
   }
+  if (code == CURLE_ABORTED_BY_CALLBACK) return std::unexpected(HttpFailure{"the server stops", false});
   return std::unexpected(HttpFailure{detail, !is_lasting(code)});
 }
 

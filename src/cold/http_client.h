@@ -1,6 +1,7 @@
 // HTTP and HTTPS requests over libcurl, each bounded in time and size.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <expected>
 #include <map>
@@ -42,6 +43,10 @@ struct HttpOptions {
   // Whether servers may be at addresses that is_private_address(). This is checked on the address that a connection
   // is opened to, so that no name leads there either.
   bool allow_private_addresses = false;
+  // Once true, requests fail at once. It must outlive the client; nullptr: never.
+  const std::atomic<bool>* stopped = nullptr;
+
+  bool is_stopped() const { return stopped != nullptr && stopped->load(); }
 };
 
 // Thread-safe; connections are kept and used again. Redirects are not followed, and no proxy is used. Certificates are

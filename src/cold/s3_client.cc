@@ -129,7 +129,12 @@ Result<S3Answer> S3Client::send(const S3Request& request, std::string_view actio
 void S3Client::back_off(int attempt, int64_t longest_ms) {
   const int64_t bound_ms = std::min(options_.max_backoff_ms, options_.backoff_ms << std::min(attempt - 1, 20));
   const auto wait_ms = static_cast<int64_t>(platform::random_u64(random_) % (static_cast<uint64_t>(bound_ms) + 1));
-  std::this_thread::sleep_for(std::chrono::milliseconds(std::min(wait_ms, longest_ms)));
+  // In short steps, so that a server that stops need not wait.
+  constexpr int64_t kStepMs = 100;
+  for (int64_t left_ms = std::min(wait_ms, longest_ms); left_ms > 0 && !options_.http.is_stopped();
+       left_ms -= kStepMs) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::min(left_ms, kStepMs)));
+  }
 }
 
 std::string S3Client::cannot(std::string_view action, const std::string& key) const {

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <random>
 
+#include "duckdb/common/file_opener.hpp"
+#include "duckdb/main/client_context.hpp"
+
 namespace kalamdb::duck {
 
 using duckdb::idx_t;
@@ -12,12 +15,15 @@ namespace {
 
 struct RemoteHandle : public duckdb::FileHandle {
   RemoteHandle(duckdb::FileSystem& files, const std::string& name, duckdb::FileOpenFlags flags, std::string path,
-               uint64_t size)
-      : FileHandle(files, name, flags), remote_path(std::move(path)), size(size) {}
+               uint64_t size, Opener opener)
+      : FileHandle(files, name, flags), remote_path(std::move(path)), size(size) {
+    if (auto context = duckdb::FileOpener::TryGetClientContext(opener)) query = context->shared_from_this();
+  }
   void Close() override {}
 
   const std::string remote_path;
   const uint64_t size;
+  duckdb::weak_ptr<duckdb::ClientContext> query;  // that opened it
   idx_t position = 0;
 };
 
@@ -62,7 +68,7 @@ duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFileExtended(const
   // Known from the manifest, which saves a request.
   const auto& options = file.extended_info->options;
   return duckdb::make_uniq<RemoteHandle>(*this, file.path, flags, std::move(target),
-                                         options.at("file_size").GetValue<uint64_t>());
+                                         options.at("file_size").GetValue<uint64_t>(), opener);
 }
 
 duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFile(const std::string& path, duckdb::FileOpenFlags flags,
@@ -90,9 +96,12 @@ bool SegmentFileSystem::DirectoryExists(const std::string& path, Opener opener) 
 void SegmentFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t bytes, idx_t location) {
   const std::span out(static_cast<char*>(buffer), static_cast<size_t>(bytes));
   const auto& file = remote(handle);
-  if (auto read = remote_->read(file.remote_path, file.size, location, out); !read) {
-    throw duckdb::ConnectionException(read.error().message);
-  }
+  const auto query = file.query.lock();
+  const auto read = remote_->read(file.remote_path, file.size, location, out,
+                                  [&] { return query != nullptr && query->interrupted.load(); });
+  if (read) return;
+  if (read.error().code == ErrorCode::kTimeout) throw duckdb::InterruptException();
+  throw duckdb::ConnectionException(read.error().message);
 }
 
 int64_t SegmentFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t bytes) {

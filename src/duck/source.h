@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,9 +42,10 @@ struct Segment {
 class RemoteFiles {
  public:
   virtual ~RemoteFiles() = default;
-  // Fills `out` with the bytes from `offset` on of a file that has `size_bytes` and never changes. Errors:
-  // kUnavailable, as the user of a query is to see it.
-  virtual Result<> read(const std::string& path, uint64_t size_bytes, uint64_t offset, std::span<char> out) = 0;
+  // Fills `out` with the bytes from `offset` on of a file that has `size_bytes` and never changes. `is_cancelled` is
+  // asked from time to time. Errors: kTimeout when it says so; kUnavailable as the user of a query is to see it.
+  virtual Result<> read(const std::string& path, uint64_t size_bytes, uint64_t offset, std::span<char> out,
+                        const std::function<bool()>& is_cancelled) = 0;
 };
 
 // Bounds on encoded primary keys: begin ≤ key < end; an empty `end` is no bound.

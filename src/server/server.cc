@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <mutex>
 #include <thread>
@@ -130,6 +131,8 @@ Result<> Server::Parts::open_storage() {
   options.node_number = static_cast<uint16_t>(config.node_number);
   options.hot.block_cache_bytes = static_cast<uint64_t>(config.block_cache_bytes);
   options.hot.write_buffer_bytes = static_cast<uint64_t>(config.write_buffer_bytes);
+  // At least half of the threads stay for statements that need no service.
+  options.remote_reads.max_stuck = static_cast<size_t>(std::max<int64_t>(config.worker_threads / 2, 1));
   options.storages.shared_template = config.shared_tables_template;
   options.storages.user_template = config.user_tables_template;
   options.storages.s3_cache_bytes = static_cast<uint64_t>(config.s3_cache_bytes);
@@ -271,6 +274,7 @@ void Server::stop() {
   constexpr int64_t kGraceMs = 5'000;
   if (parts_->http == nullptr) return;
   parts_->http->stop(kGraceMs);
+  parts_->storage->stop_remote_reads();
   parts_->workers->stop();
   parts_->hash_pool->stop();
   parts_->flush_schedule = {};

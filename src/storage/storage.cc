@@ -31,8 +31,9 @@ StorageImpl::StorageImpl(platform::FileSystem& files, platform::Clock& clock, pl
       engine_(engine),
       options_(options),
       storages_(options.storages, files, clock, random),
+      remote_reader_(storages_, options.remote_reads),
       segment_files_(storages_) {
-  engine_.set_remote_files(&storages_);
+  engine_.set_remote_files(&remote_reader_);
 }
 
 Result<> StorageImpl::open() {
@@ -57,6 +58,8 @@ Result<> StorageImpl::open() {
 }
 
 void StorageImpl::stop() {
+  remote_reader_.stop();
+  storages_.stop();
   if (collector_ != nullptr) collector_->stop();
   if (committer_ != nullptr) committer_->stop();
 }

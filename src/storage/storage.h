@@ -15,6 +15,7 @@
 #include "platform/file_system.h"
 #include "platform/random.h"
 #include "storage/committer.h"
+#include "storage/remote_reader.h"
 #include "storage/storage_registry.h"
 
 namespace kalamdb::storage {
@@ -26,6 +27,7 @@ struct StorageOptions {
   uint64_t max_segment_rows = 200'000;  // at least 1
   hot::StoreOptions hot;
   StorageRegistryOptions storages;  // without `data_directory`, which is the one above
+  RemoteReaderOptions remote_reads;
 };
 
 // A row as a reader finds it, hot or cold.
@@ -175,6 +177,8 @@ class Storage {
   // any more. Running it again is harmless. Returns the bytes that are freed by it.
   virtual Result<uint64_t> remove_segments(const model::TablePtr& table) = 0;
 
+  // Statements that wait for a service fail, so that nobody waits for them.
+  virtual void stop_remote_reads() = 0;
   // Stops the committer after what has queued. Further commits fail with kUnavailable.
   virtual void stop() = 0;
 };

@@ -68,6 +68,7 @@ class StorageImpl final : public Storage {
   Result<TableStats> stats(const model::TablePtr& table) override;
   Result<uint64_t> remove_segments(const model::TablePtr& table) override;
 
+  void stop_remote_reads() override { remote_reader_.stop(); }
   void stop() override;
 
  private:
@@ -100,6 +101,7 @@ class StorageImpl final : public Storage {
   std::unique_ptr<SegmentCache> segments_;
   std::unique_ptr<PendingRows> pending_;
   StorageRegistry storages_;
+  RemoteReader remote_reader_;
   SegmentFiles segment_files_;
   WriteWatches watches_;
   std::unique_ptr<CommitterThread> committer_;

@@ -1,6 +1,5 @@
 #include "storage/storage_registry.h"
 
-#include <algorithm>
 #include <mutex>
 
 #include "base/log.h"
@@ -110,6 +109,7 @@ Result<std::shared_ptr<ObjectStore>> StorageRegistry::open_s3(const StorageDefin
   options.endpoint = config.endpoint;
   options.path_style = config.path_style;
   options.http.allow_private_addresses = options_.allow_private_endpoints;
+  options.http.stopped = &stopped_;
   if (!definition.credentials.empty()) {
     KALAM_TRY(const auto key, cipher());
     KALAM_TRY(const auto json, key.decrypt(definition.credentials, credentials_context(definition.id)));
@@ -147,24 +147,12 @@ std::string StorageRegistry::engine_path(const std::string& storage_id, const st
   return (is_local ? storage->definition.base : storage_id) + "/" + name;
 }
 
-Result<> StorageRegistry::read(const std::string& path, uint64_t size_bytes, uint64_t offset, std::span<char> out) {
-  const size_t slash = path.find('/');
-  const std::string storage_id = path.substr(0, slash);
-  const auto bytes = [&]() -> Result<std::string> {
-    const auto storage = find(storage_id);
-    KALAM_TRY(const auto store, objects(storage_id));
-    const std::string name = path.substr(slash + 1);
-    if (cache_ == nullptr) return store->get_range(name, offset, out.size());
-    return cache_->read(*store, std::to_string(storage->number), name, size_bytes, offset, out.size());
-  }();
-  if (bytes) {
-    std::ranges::copy(*bytes, out.begin());
-    return {};
-  }
-  // What exactly is the matter is not for every user's eyes.
-  log::error("storage '{}': {}", storage_id, bytes.error().message);
-  return fail(ErrorCode::kUnavailable,
-              "Rows that lie in storage '" + storage_id + "' cannot be read now; try again later");
+Result<std::string> StorageRegistry::read(const std::string& id, const std::string& name, uint64_t size_bytes,
+                                          uint64_t offset, uint64_t length) const {
+  const auto storage = find(id);
+  KALAM_TRY(const auto store, objects(id));
+  if (cache_ == nullptr) return store->get_range(name, offset, length);
+  return cache_->read(*store, std::to_string(storage->number), name, size_bytes, offset, length);
 }
 
 std::string_view StorageHealth::status() const {

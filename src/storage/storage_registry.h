@@ -17,7 +17,6 @@
 #include "cold/object_store.h"
 #include "cold/path_template.h"
 #include "cold/storage_definition.h"
-#include "duck/source.h"
 #include "hot/store.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
@@ -56,12 +55,12 @@ struct StorageHealth {
 };
 
 // Thread-safe after load().
-class StorageRegistry final : public duck::RemoteFiles {
+class StorageRegistry {
  public:
   // The others must outlive it.
   StorageRegistry(StorageRegistryOptions options, platform::FileSystem& files, platform::Clock& clock,
                   platform::Random& random);
-  ~StorageRegistry() override;
+  ~StorageRegistry();
 
   // Reads the stored definitions and empties the cache. No storage is contacted. Errors: kCorruption, kIo.
   Result<> load(const hot::Store& store);
@@ -82,8 +81,11 @@ class StorageRegistry final : public duck::RemoteFiles {
 
   // What a segment is called in duck::Segment::path.
   std::string engine_path(const std::string& storage_id, const std::string& name) const;
-  // duck::RemoteFiles
-  Result<> read(const std::string& path, uint64_t size_bytes, uint64_t offset, std::span<char> out) override;
+  // The bytes [offset, offset + length) of a segment that has `size_bytes`; of a bucket by way of the cache.
+  Result<std::string> read(const std::string& id, const std::string& name, uint64_t size_bytes, uint64_t offset,
+                           uint64_t length) const;
+  // Requests to services that are under way fail, and further ones too.
+  void stop() { stopped_ = true; }
 
  private:
   Result<std::shared_ptr<cold::ObjectStore>> open(const cold::StorageDefinition& definition) const;
@@ -101,6 +103,7 @@ class StorageRegistry final : public duck::RemoteFiles {
   mutable std::shared_mutex mutex_;
   std::map<std::string, RegisteredStoragePtr, std::less<>> storages_;
   mutable std::atomic<uint64_t> last_number_{0};
+  std::atomic<bool> stopped_{false};
 };
 
 // Writes, reads, lists and removes an object of its own. `random` names it.

@@ -210,3 +210,34 @@ def test_endpoints_on_this_machine_need_leave(s3):
             config = json.dumps({"endpoint": endpoint})
             statement = f"CREATE STORAGE x TYPE s3 BUCKET 'bbb' CREDENTIALS '{credentials()}' CONFIG '{config}'"
             assert not root.sql(statement).ok
+
+
+def test_many_readers_of_a_slow_service_leave_others_alone(s3):
+    """Statements that wait for cold rows must not take all the threads that other statements need."""
+    with Server(s3_config(cache_bytes=0)) as server:
+        root = server.root()
+        prepare(root, s3)
+        s3.gateway.take_seen()
+        s3.gateway.fail(*[{"kind": "hang"}] * 1000)
+        answers = []
+        clients = [server.root() for _ in range(40)]
+        threads = [
+            threading.Thread(target=lambda c=client: answers.append(c.sql("SELECT MAX(v) FROM app.t")))
+            for client in clients
+        ]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: s3.gateway.seen, "readers wait for the service")
+        began = time.monotonic()
+        for i in range(20):
+            root.run("INSERT INTO app.t VALUES ($1, 'during')", [-100 - i])
+            assert root.rows("SELECT v FROM app.t WHERE id = $1", [-100 - i]) == [["during"]]
+            assert root.count("system.namespaces") > 0
+        assert time.monotonic() - began < 15
+        s3.gateway.faults.clear()
+        s3.gateway.go_away()  # ends those that hang
+        s3.gateway.come_back()
+        for thread in threads:
+            thread.join()
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert root.value("SELECT MAX(v) FROM app.t") == "v999"
