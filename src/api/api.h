@@ -10,8 +10,8 @@
 #include "auth/rate_limiter.h"
 #include "live/hub.h"
 #include "net/http.h"
-#include "net/worker_pool.h"
 #include "platform/random.h"
+#include "platform/worker_pool.h"
 #include "query/query_service.h"
 
 namespace kalamdb::api {
@@ -42,7 +42,7 @@ struct Services {
   auth::Login& login;
   auth::RateLimiter& user_limiter;  // queries per second of each user
   live::Hub& hub;
-  net::WorkerPool& workers;
+  platform::WorkerPool& workers;
   platform::Clock& clock;
   platform::Random& random;
   ApiOptions options;

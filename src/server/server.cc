@@ -44,7 +44,7 @@ struct Server::Parts {
   std::unique_ptr<auth::Login> login;
   std::unique_ptr<auth::RateLimiter> user_limiter;
 
-  std::unique_ptr<net::WorkerPool> workers;
+  std::unique_ptr<platform::WorkerPool> workers;
   std::unique_ptr<api::Services> api;
   std::unique_ptr<net::Server> http;
 
@@ -216,7 +216,7 @@ Result<> Server::Parts::open_auth() {
 }
 
 Result<> Server::Parts::listen() {
-  workers = std::make_unique<net::WorkerPool>(static_cast<unsigned>(config.worker_threads), 10'000);
+  workers = std::make_unique<platform::WorkerPool>(static_cast<unsigned>(config.worker_threads), 10'000);
   api = std::make_unique<api::Services>(api::Services{*queries, *authenticator, *login, *user_limiter, hub, *workers,
                                                       clock, random, api_options(config)});
   net::ServerOptions options;

@@ -1,7 +1,6 @@
 #include "storage/remote_reader.h"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <optional>
 
@@ -39,13 +38,14 @@ Result<> RemoteReader::read(const std::string& path, uint64_t size_bytes, uint64
   const size_t slash = path.find('/');
   const std::string storage_id = path.substr(0, slash);
   auto call = std::make_shared<Call>();
-  boost::asio::post(threads_,
-                    [this, call, storage_id, name = path.substr(slash + 1), size_bytes, offset, length = out.size()] {
-                      auto bytes = storages_.read(storage_id, name, size_bytes, offset, length);
-                      const std::lock_guard lock(call->mutex);
-                      call->bytes = std::move(bytes);
-                      call->done.notify_all();
-                    });
+  const bool posted =
+      threads_.post([this, call, storage_id, name = path.substr(slash + 1), size_bytes, offset, length = out.size()] {
+        auto bytes = storages_.read(storage_id, name, size_bytes, offset, length);
+        const std::lock_guard lock(call->mutex);
+        call->bytes = std::move(bytes);
+        call->done.notify_all();
+      });
+  if (!posted) call->bytes = fail(ErrorCode::kUnavailable, "too many requests wait for it");
 
   uint64_t number = 0;
   {

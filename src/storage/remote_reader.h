@@ -3,13 +3,13 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
 
 #include "duck/source.h"
+#include "platform/worker_pool.h"
 #include "storage/storage_registry.h"
 
 namespace kalamdb::storage {
@@ -46,7 +46,7 @@ class RemoteReader final : public duck::RemoteFiles {
   mutable std::mutex mutex_;
   uint64_t last_number_ = 0;
   std::map<uint64_t, Clock::time_point> waiting_;  // since when, by number; who began earlier has a lower one
-  boost::asio::thread_pool threads_;
+  platform::WorkerPool threads_;
 };
 
 }  // namespace kalamdb::storage

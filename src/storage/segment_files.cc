@@ -65,7 +65,6 @@ Result<uint64_t> SegmentFiles::collect_orphans(const std::unordered_set<std::str
   for (const auto& storage : storages_.list()) {
     const std::string& id = storage->definition.id;
     if (storage->definition.type != cold::StorageType::kFilesystem) continue;  // VACUUM looks there
-    const auto& objects = *storage->objects;
     auto unnamed = remove_unnamed(**storage->objects, id, "", named);
     // A disk that is not mounted must not keep the server from serving the others.
     if (!unnamed && id != cold::kLocalStorage) {

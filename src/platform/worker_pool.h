@@ -6,7 +6,7 @@
 #include <functional>
 #include <memory>
 
-namespace kalamdb::net {
+namespace kalamdb::platform {
 
 // Thread-safe.
 class WorkerPool {
@@ -31,4 +31,4 @@ class WorkerPool {
   const size_t queue_limit_;
 };
 
-}  // namespace kalamdb::net
+}  // namespace kalamdb::platform

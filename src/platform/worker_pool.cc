@@ -1,10 +1,10 @@
-#include "net/worker_pool.h"
+#include "platform/worker_pool.h"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <utility>
 
-namespace kalamdb::net {
+namespace kalamdb::platform {
 
 struct WorkerPool::Impl {
   boost::asio::thread_pool pool;
@@ -33,4 +33,4 @@ void WorkerPool::stop() {
   impl_->pool.join();
 }
 
-}  // namespace kalamdb::net
+}  // namespace kalamdb::platform
