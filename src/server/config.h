@@ -68,6 +68,8 @@ struct Config {
   int64_t write_buffer_bytes = 64 << 20;
   std::string shared_tables_template{cold::kDefaultSharedTemplate};
   std::string user_tables_template{cold::kDefaultUserTemplate};
+  bool flush_at_shutdown = false;
+  int64_t shutdown_flush_timeout_s = 300;
   int64_t s3_cache_bytes = 1 << 30;
   bool allow_private_endpoints = false;
   int64_t schema_cache_size = 1000;

@@ -62,6 +62,7 @@ struct Server::Parts {
   Result<> open_auth();
   Result<> set_root_password();
   Result<> listen();
+  void flush_all();
 };
 
 namespace {
@@ -238,6 +239,22 @@ Result<> Server::Parts::listen() {
   return {};
 }
 
+// Before the storage stops, when nothing writes any more.
+void Server::Parts::flush_all() {
+  const int64_t deadline_us = clock.monotonic_us() + config.shutdown_flush_timeout_s * 1'000'000;
+  const auto tables = catalog->tables();
+  if (!tables) return log::error("nothing was flushed before the end: {}", tables.error().message);
+  for (const auto& table : *tables) {
+    if (table->is_view() || table->type == model::TableType::kStream || storage->pending_rows(table->id) == 0) continue;
+    if (clock.monotonic_us() >= deadline_us) {
+      return log::warn("not all tables were flushed within flush.job_shutdown_timeout_seconds; their rows stay hot");
+    }
+    if (auto flushed = storage->flush(table); !flushed) {
+      log::warn("{} was not flushed, its rows stay hot: {}", table->qualified_name(), flushed.error().message);
+    }
+  }
+}
+
 Result<std::unique_ptr<Server>> Server::start(const Config& config) {
   auto parts = std::make_unique<Parts>();
   parts->config = config;
@@ -279,6 +296,7 @@ void Server::stop() {
   parts_->hash_pool->stop();
   parts_->flush_schedule = {};
   parts_->jobs->stop();
+  if (parts_->config.flush_at_shutdown) parts_->flush_all();
   parts_->storage->stop();
   parts_->hub.stop();
   parts_->http.reset();

@@ -12,6 +12,9 @@ namespace {
 // How often a waiting reader looks whether it still should.
 constexpr auto kLookInterval = std::chrono::milliseconds(20);
 
+// Requests that wait or run; readers that have given up leave theirs behind.
+constexpr size_t kMaxQueue = 1'000;
+
 }  // namespace
 
 // Outlives a reader that gives up.
@@ -22,9 +25,9 @@ struct RemoteReader::Call {
 };
 
 RemoteReader::RemoteReader(const StorageRegistry& storages, RemoteReaderOptions options)
-    : storages_(storages), options_(options), threads_(options.threads) {}
+    : storages_(storages), options_(options), threads_(static_cast<unsigned>(options.threads), kMaxQueue) {}
 
-RemoteReader::~RemoteReader() { threads_.join(); }
+RemoteReader::~RemoteReader() { threads_.stop(); }
 
 bool RemoteReader::may_stay(uint64_t number) const {
   const std::lock_guard lock(mutex_);

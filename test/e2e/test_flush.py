@@ -297,3 +297,16 @@ def test_system_manifest(server, root, alice, ns):
     assert rows()[f"{ns}:t:shared"]["sync_state"] == "error"
     shown = root.result("SHOW MANIFEST")
     assert [field["name"] for field in shown["schema"]][:4] == ["cache_key", "namespace_id", "table_name", "scope"]
+
+
+def test_flush_at_shutdown():
+    """The rows of every table are flushed before a server stops that is told so, and are found by the next one."""
+    with Server(ServerConfig(flush={"at_shutdown": True})) as server:
+        root = server.root()
+        root.run("CREATE NAMESPACE app; CREATE SHARED TABLE app.s (id INT PRIMARY KEY); CREATE USER TABLE app.u (id INT PRIMARY KEY)")
+        root.run("INSERT INTO app.s VALUES (1), (2); INSERT INTO app.u VALUES (3)")
+        server.stop()
+        assert segments(server, "app", "s") and segments(server, "app", "u", "root")
+        server.start()
+        root = server.root()
+        assert root.rows("SELECT id FROM app.s ORDER BY id") == [[1], [2]] and root.rows("SELECT id FROM app.u") == [[3]]
