@@ -15,6 +15,7 @@ a directory that only it uses. Modes:
   (plain)    as written
   restart    the server is stopped after a third of each file, and killed (-9) after two thirds
   flush      after each INSERT, UPDATE and DELETE every table of the namespace is flushed to Parquet
+  bucket     the same, and the Parquet files lie in an S3 bucket
   engine     every statement goes through the planner: execution.fast_lane is off
 """
 
@@ -33,8 +34,9 @@ sys.path.insert(0, str(HERE / "e2e"))
 
 from kalam_testlib import Server, ServerConfig  # noqa: E402
 from kalam_testlib.http_client import flush  # noqa: E402
+from kalam_testlib.s3 import S3Service  # noqa: E402
 
-MODES = ("plain", "restart", "flush", "engine")
+MODES = ("plain", "restart", "flush", "bucket", "engine")
 
 
 class FormatError(Exception):
@@ -203,11 +205,15 @@ class FileRun:
             raise Failure(f"HTTP {response.status} {response.code}: {response.message}")
         if record.words[0] == "count" and response.results[-1]["row_count"] != int(record.words[1]):
             raise Failure(f"{response.results[-1]['row_count']} rows affected, not {record.words[1]}")
-        if self.mode == "flush" and re.search(r"\b(INSERT|UPDATE|DELETE)\b", record.sql, re.IGNORECASE):
+        if self.mode in ("flush", "bucket") and re.search(r"\b(INSERT|UPDATE|DELETE)\b", record.sql, re.IGNORECASE):
             self.flush()
 
     def flush(self):
         with self.server.root() as root:
+            if self.mode == "bucket":
+                local = f"namespace_id = '{self.namespace}' AND storage_id = 'local' AND table_type IN ('user', 'shared')"
+                for (table,) in root.rows(f"SELECT table_name FROM system.tables WHERE {local}"):
+                    root.run(f"ALTER TABLE {self.namespace}.{table} SET TBLPROPERTIES (STORAGE_ID = 'bucket')")
             flush(root, f"STORAGE FLUSH ALL IN {self.namespace}")
 
     def query(self, record):
@@ -239,15 +245,21 @@ class Runner:
         self.checked = 0
         self.failed = 0
         self.servers = []
+        self.s3 = S3Service().__enter__() if mode == "bucket" else None
         self.lock = threading.Lock()
         self.local = threading.local()
 
     def server(self):
         if not hasattr(self.local, "server"):
             execution = {"fast_lane": self.mode != "engine"}
-            self.local.server = Server(ServerConfig(execution=execution)).start()
+            storage = {"allow_private_endpoints": True} if self.s3 else {}
+            self.local.server = Server(ServerConfig(execution=execution, storage=storage)).start()
             with self.lock:
                 self.servers.append(self.local.server)
+                number = len(self.servers)
+            if self.s3:
+                with self.local.server.root() as root:
+                    root.run(self.s3.create_storage("bucket", f"server-{number}"))
         return self.local.server
 
     def run(self, path):
@@ -272,6 +284,8 @@ class Runner:
     def close(self):
         for server in self.servers:
             server.close()
+        if self.s3:
+            self.s3.__exit__(None, None, None)
 
 
 def main():

@@ -90,11 +90,8 @@ def credentials(secret=SECRET):
 
 
 def create_storage(s3, name):
-    config = json.dumps({"endpoint": s3.gateway.url})
-    return (
-        f"CREATE STORAGE {name} TYPE s3 BUCKET '{s3.bucket}' SHARED_TABLES_TEMPLATE '{name}/{{namespace}}/{{tableName}}' "
-        f"CREDENTIALS '{credentials()}' CONFIG '{config}'"
-    )
+    template = f"SHARED_TABLES_TEMPLATE '{name}/{{namespace}}/{{tableName}}'"
+    return s3.create_storage(name, access_key=ACCESS_KEY, secret_key=SECRET, options=template)
 
 
 def s3_config(cache_bytes=1 << 20):

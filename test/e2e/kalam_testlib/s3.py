@@ -367,6 +367,18 @@ class S3Service:
     def url(self):
         return self.gateway.url
 
+    def create_storage(self, name, prefix=None, access_key=None, secret_key=None, options=""):
+        """The statement that declares the bucket, or what lies below `prefix` in it, as a storage."""
+        credentials = {
+            "access_key_id": access_key or self.access_key,
+            "secret_access_key": secret_key or self.secret_key,
+        }
+        path = self.bucket if prefix is None else f"{self.bucket}/{prefix}"
+        return (
+            f"CREATE STORAGE {name} TYPE s3 BUCKET '{path}' CREDENTIALS '{json.dumps(credentials)}' "
+            f"CONFIG '{json.dumps({'endpoint': self.gateway.url})}' {options}"
+        )
+
     def objects(self, prefix=""):
         """The names of the objects that begin with `prefix`, sorted."""
         base = pathlib.Path(self.directory) / self.bucket
