@@ -8,6 +8,7 @@ namespace kalamdb::storage {
 void export_manifest(const SegmentsContext& context, const model::TablePtr& table, const UserId& user) {
   const auto exported = [&]() -> Result<> {
     const std::string scope = hot::scope_prefix(table->id, user);
+    (void)context.segments.take_changed(scope);  // first, so that what changes from here on is noted again
     const auto snapshot = context.store.snapshot();
     KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
     if (manifest == nullptr) return {};
@@ -15,6 +16,12 @@ void export_manifest(const SegmentsContext& context, const model::TablePtr& tabl
     return context.files.export_manifest(*manifest, *table, user, deletions);
   }();
   if (!exported) log::warn("storage: manifest.json of {}: {}", table->qualified_name(), exported.error().message);
+}
+
+void export_changed_manifests(const SegmentsContext& context, const model::TablePtr& table) {
+  for (const std::string& scope : context.segments.take_changed(hot::table_prefix(table->id))) {
+    if (const auto user = hot::scope_user(scope)) export_manifest(context, table, *user);
+  }
 }
 
 }  // namespace kalamdb::storage

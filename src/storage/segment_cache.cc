@@ -63,7 +63,22 @@ Result<DeletionsPtr> SegmentCache::decode_deletions(const std::string& record_ke
   return deletions;
 }
 
+std::vector<std::string> SegmentCache::take_changed(std::string_view prefix) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> scopes;
+  auto scope = changed_.lower_bound(prefix);
+  while (scope != changed_.end() && scope->starts_with(prefix)) {
+    scopes.push_back(*scope);
+    scope = changed_.erase(scope);
+  }
+  return scopes;
+}
+
 void SegmentCache::put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions) {
+  {
+    const std::lock_guard lock(mutex_);
+    changed_.insert(record_key.substr(0, record_key.size() - sizeof(uint64_t)));
+  }
   // A position takes two bytes in the common container of a Roaring bitmap, up to a full container's 8 KiB.
   const size_t cost = kEntryBytes + 2 * deletions->size();
   deletions_.put(versioned(record_key, static_cast<uint64_t>(version)), std::move(deletions), cost);

@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,13 +42,18 @@ class SegmentCache {
   // nullptr for a segment without one.
   Result<std::shared_ptr<const cold::BloomFilter>> filter(const std::string& scope, uint64_t segment_id);
 
-  // What the committer has just written, so that nobody needs to decode it.
+  // What the committer has just written, so that nobody needs to decode it. Its scope is noted as changed.
   void put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions);
+
+  // Takes the scopes that start with `prefix` and have deletions that manifest.json may not have yet.
+  std::vector<std::string> take_changed(std::string_view prefix);
 
  private:
   Result<DeletionsPtr> decode_deletions(const std::string& record_key, std::string_view record);
 
   const hot::Store& store_;
+  std::mutex mutex_;
+  std::set<std::string, std::less<>> changed_;  // scopes
   // By scope or segment and version; costs are in bytes.
   LruCache<cold::Manifest> manifests_{32 << 20};
   LruCache<PositionSet> deletions_{64 << 20};

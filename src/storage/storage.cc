@@ -8,6 +8,7 @@
 #include "hot/keys.h"
 #include "storage/eviction.h"
 #include "storage/flush.h"
+#include "storage/manifest_export.h"
 #include "storage/snapshot_scan.h"
 #include "storage/storage_impl.h"
 #include "storage/ttl.h"
@@ -223,6 +224,7 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
     }
   }
   pending_->subtract(table->id, pending);
+  export_changed_manifests(context, table);
   return result;
 }
 

@@ -293,6 +293,13 @@ def test_system_manifest(server, root, alice, ns):
     assert rows()[f"{ns}:t:shared"]["sync_state"] == "pending_write"
     root.job(f"VACUUM {ns}.t")
     assert rows()[f"{ns}:t:shared"]["sync_state"] == "in_sync"
+    # A flush exports what was deleted of each user, of those too that have no rows to write.
+    alice.run(f"DELETE FROM {ns}.mine WHERE id = 1")
+    assert rows()[f"{ns}:mine:alice"]["sync_state"] == "pending_write"
+    root.run(f"INSERT INTO {ns}.mine VALUES (1, 'of root')")
+    root.flush(f"{ns}.mine")
+    assert rows()[f"{ns}:mine:alice"]["sync_state"] == "in_sync"
+    assert manifest(server, ns, "mine", "alice")["segments"][0]["deletion_vector"]
     server.data_path.joinpath("storage", ns, "t", "manifest.json").unlink()
     assert rows()[f"{ns}:t:shared"]["sync_state"] == "error"
     shown = root.result("SHOW MANIFEST")
