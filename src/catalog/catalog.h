@@ -30,6 +30,12 @@ struct CatalogState {
 };
 using CatalogStatePtr = std::shared_ptr<const CatalogState>;
 
+// A table or view of a backup, as it is to be.
+struct RestoredTable {
+  model::TablePtr table;
+  std::vector<model::SchemaVersion> history;
+};
+
 // Thread-safe. Changes are serialised among themselves.
 class Catalog {
  public:
@@ -90,6 +96,14 @@ class Catalog {
                        std::vector<model::ViewDefinition::Dependency> tables);
   // Errors: kNotFound.
   Result<> drop_view(std::string_view namespace_id, std::string_view name);
+
+  // Fails with kAlreadyExists unless each of the namespaces is missing or empty.
+  Result<> check_restorable(const std::vector<model::NamespaceDefinition>& namespaces) const;
+  // The first of `count` ids in a row that no table gets otherwise.
+  Result<TableId> reserve_table_ids(uint32_t count);
+  // Adds namespaces and tables in one commit with what `request` has. Errors: kAlreadyExists, kNotFound for a storage.
+  Result<> add_restored(std::vector<model::NamespaceDefinition> namespaces, const std::vector<RestoredTable>& tables,
+                        storage::CommitRequest request);
 
   // Errors: kAlreadyExists (also for soft-deleted ones).
   Result<UserPtr> create_user(User user);

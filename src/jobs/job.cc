@@ -11,8 +11,13 @@ struct TypeNames {
   std::string_view name;
   std::string_view prefix;
 };
-constexpr std::array<TypeNames, 5> kTypes{
-    {{"flush", "FL"}, {"cleanup", "CL"}, {"compact", "CO"}, {"vacuum", "VA"}, {"analyze", "AN"}}};
+constexpr std::array<TypeNames, 7> kTypes{{{"flush", "FL"},
+                                           {"cleanup", "CL"},
+                                           {"compact", "CO"},
+                                           {"vacuum", "VA"},
+                                           {"analyze", "AN"},
+                                           {"backup", "BK"},
+                                           {"restore", "RS"}}};
 constexpr std::array<std::string_view, 4> kStatuses{"queued", "running", "completed", "failed"};
 
 }  // namespace

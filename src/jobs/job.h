@@ -9,7 +9,7 @@
 
 namespace kalamdb::jobs {
 
-enum class JobType : uint8_t { kFlush, kCleanup, kCompact, kVacuum, kAnalyze };
+enum class JobType : uint8_t { kFlush, kCleanup, kCompact, kVacuum, kAnalyze, kBackup, kRestore };
 enum class JobStatus : uint8_t { kQueued, kRunning, kCompleted, kFailed };
 
 std::string_view name(JobType type);      // "flush"

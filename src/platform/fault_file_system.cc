@@ -81,6 +81,15 @@ Result<> FaultFileSystem::write_file(const std::string& path, std::string_view b
   return {};
 }
 
+Result<> FaultFileSystem::append_file(const std::string& path, std::string_view bytes) {
+  std::lock_guard lock(mutex_);
+  KALAM_CHECK(count("write", path));
+  KALAM_CHECK(target_.append_file(path, bytes));
+  synced_files_.erase(path);
+  unsynced_files_.insert(path);
+  return {};
+}
+
 Result<> FaultFileSystem::sync_file(const std::string& path) {
   std::lock_guard lock(mutex_);
   KALAM_CHECK(count("sync", path));

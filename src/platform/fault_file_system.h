@@ -32,6 +32,7 @@ class FaultFileSystem final : public FileSystem {
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t length) override;
   Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) override;
   Result<> write_file(const std::string& path, std::string_view bytes) override;
+  Result<> append_file(const std::string& path, std::string_view bytes) override;
   Result<> sync_file(const std::string& path) override;
   Result<> sync_directory(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;

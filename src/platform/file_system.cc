@@ -139,6 +139,13 @@ Result<> RealFileSystem::write_file(const std::string& path, std::string_view by
   return write_new(path, bytes, 0644, false);
 }
 
+Result<> RealFileSystem::append_file(const std::string& path, std::string_view bytes) {
+  Descriptor file(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644);
+  if (!file.is_open()) return io_error("open", path, errno);
+  if (!write_all(file.get(), bytes)) return io_error("write", path, errno);
+  return {};
+}
+
 Result<> RealFileSystem::sync_file(const std::string& path) { return sync_path(path, O_RDONLY); }
 
 Result<> RealFileSystem::sync_directory(const std::string& path) { return sync_path(path, O_RDONLY | O_DIRECTORY); }

@@ -34,6 +34,8 @@ class FileSystem {
   virtual Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) = 0;
   // For what need not survive a power failure, such as caches: after one, or an error, the file may hold anything.
   virtual Result<> write_file(const std::string& path, std::string_view bytes) = 0;
+  // The same, behind what the file has.
+  virtual Result<> append_file(const std::string& path, std::string_view bytes) = 0;
   // Brings a file that another library wrote to the disk.
   virtual Result<> sync_file(const std::string& path) = 0;
   // Makes creations, renames and removals in the directory survive a power failure.
@@ -68,6 +70,7 @@ class RealFileSystem final : public FileSystem {
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t length) override;
   Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) override;
   Result<> write_file(const std::string& path, std::string_view bytes) override;
+  Result<> append_file(const std::string& path, std::string_view bytes) override;
   Result<> sync_file(const std::string& path) override;
   Result<> sync_directory(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;

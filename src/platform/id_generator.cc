@@ -31,13 +31,13 @@ void set_version(std::array<uint8_t, 16>& uuid, uint8_t version) {
   uuid[8] = static_cast<uint8_t>(0x80 | (uuid[8] & 0x3F));
 }
 
+// The last tick that is no greater id than `floor`, which may be another node's: its whole millisecond counts as used.
+int64_t tick_of(int64_t floor) { return (floor >> (kNodeBits + kCounterBits)) << kCounterBits | kCounterMask; }
+
 }  // namespace
 
 SnowflakeGenerator::SnowflakeGenerator(const Clock& clock, uint16_t node_number, int64_t floor)
-    : clock_(clock),
-      node_bits_(static_cast<int64_t>(node_number) << kCounterBits),
-      // The floor may be another node's: its whole millisecond counts as used.
-      last_tick_((floor >> (kNodeBits + kCounterBits)) << kCounterBits | kCounterMask) {
+    : clock_(clock), node_bits_(static_cast<int64_t>(node_number) << kCounterBits), last_tick_(tick_of(floor)) {
   KALAM_ASSERT(node_number <= kMaxNodeNumber && floor >= 0);
 }
 
@@ -56,6 +56,14 @@ int64_t SnowflakeGenerator::take_ticks(int64_t count) {
 }
 
 int64_t SnowflakeGenerator::next() { return id_of(take_ticks(1)); }
+
+void SnowflakeGenerator::raise_floor(int64_t floor) {
+  KALAM_ASSERT(floor >= 0);
+  const int64_t tick = tick_of(floor);
+  int64_t last = last_tick_.load(std::memory_order_relaxed);
+  while (last < tick && !last_tick_.compare_exchange_weak(last, tick, std::memory_order_relaxed)) {
+  }
+}
 
 std::vector<int64_t> SnowflakeGenerator::reserve(size_t count) {
   if (count == 0) return {};

@@ -25,6 +25,8 @@ class SnowflakeGenerator {
   SnowflakeGenerator(const Clock& clock, uint16_t node_number, int64_t floor = 0);
 
   int64_t next();
+  // Every later id is greater than `floor`, which is not negative.
+  void raise_floor(int64_t floor);
   // `count` ids in ascending order, without any other in between.
   std::vector<int64_t> reserve(size_t count);
 

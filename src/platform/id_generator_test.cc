@@ -142,5 +142,17 @@ TEST(UlidTest, SortsByMicrosecond) {
   }
 }
 
+TEST(SnowflakeTest, GoesOnBehindAFloorThatIsRaised) {
+  ManualClock clock(kNowUs);
+  SnowflakeGenerator ids(clock, 1);
+  const int64_t before = ids.next();
+  const int64_t floor = before + (int64_t{5000} << 22);
+  ids.raise_floor(floor);
+  const int64_t behind = ids.next();
+  EXPECT_GT(behind, floor);
+  ids.raise_floor(before);  // lower than what has been given
+  EXPECT_GT(ids.next(), behind);
+}
+
 }  // namespace
 }  // namespace kalamdb::platform

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "query/backup.h"
 #include "query/dml.h"
 
 namespace kalamdb::query {
@@ -223,6 +224,8 @@ void register_executors(const Services& services, jobs::JobManager& jobs) {
                     [&services](const jobs::Job& job) { return run_compaction(services, job); });
   jobs.set_executor(jobs::JobType::kVacuum, [&services](const jobs::Job& job) { return run_vacuum(services, job); });
   jobs.set_executor(jobs::JobType::kAnalyze, [&services](const jobs::Job& job) { return run_analysis(services, job); });
+  jobs.set_executor(jobs::JobType::kBackup, [&services](const jobs::Job& job) { return run_backup(services, job); });
+  jobs.set_executor(jobs::JobType::kRestore, [&services](const jobs::Job& job) { return run_restore(services, job); });
   jobs.set_executor(jobs::JobType::kCleanup, [&services](const jobs::Job& job) { return run_cleanup(services, job); });
 }
 

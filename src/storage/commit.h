@@ -56,6 +56,15 @@ struct SegmentsRead {
   uint64_t segments_version = 0;
 };
 
+// A tombstone of a table that is being restored and has no definition yet, as it was in the backup.
+struct RestoredTombstone {
+  TableId table;
+  UserId user;
+  std::string key;
+  Seq seq = 0;
+  std::string row;
+};
+
 class SegmentsChange;  // storage/segments_change.h
 
 struct CommitRequest {
@@ -72,6 +81,9 @@ struct CommitRequest {
   std::vector<TableChange> table_changes;
   // Tables whose hot rows all go (DROP TABLE, TRUNCATE).
   std::vector<TableId> erase_tables;
+  std::vector<RestoredTombstone> tombstones;
+  // The `_seq` of this commit and of all later ones is greater: that of rows which came with a backup.
+  Seq seq_floor = 0;
   // Only beside `table_changes`: asked on the committer's thread, when all earlier commits are written and watches have
   // them (Storage::watch_writes), whether this one may be. Must be quick.
   std::function<Result<>()> validate;

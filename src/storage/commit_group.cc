@@ -29,6 +29,7 @@ CommitGroup::CommitGroup(const CommitContext& context) : context_(context), batc
 
 Result<std::shared_ptr<ChangeSet>> CommitGroup::add(CommitRequest request) {
   ++request_;
+  if (request.seq_floor > 0) context_.seqs.raise_floor(request.seq_floor);
   rows_before_.clear();
   records_before_.clear();
   pending_marks_.clear();
@@ -41,7 +42,7 @@ Result<std::shared_ptr<ChangeSet>> CommitGroup::add(CommitRequest request) {
   }
   batch_->release();
 
-  const bool writes_more = !request.records.empty() || goes_alone(request);
+  const bool writes_more = !request.records.empty() || !request.tombstones.empty() || goes_alone(request);
   if (!done->rows.empty()) {
     done->commit_seq = done->rows.back().seq;
   } else {
@@ -91,6 +92,9 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
     if (!written) done.ignored_rows.push_back(i);
   }
   KALAM_CHECK(check_row_counts());
+  for (const RestoredTombstone& row : request.tombstones) {
+    batch_->put_row(row.table, row.user, row.key, row.seq, /*deleted=*/true, row.row, /*replaced=*/0);
+  }
   for (RecordWrite& write : request.records) KALAM_CHECK(add_record(write));
   if (request.segments_change != nullptr) {
     const SegmentsChange& change = *request.segments_change;

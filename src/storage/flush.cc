@@ -6,68 +6,11 @@
 #include "cold/bloom.h"
 #include "hot/keys.h"
 #include "storage/flush_change.h"
+#include "storage/flush_cursor.h"
 #include "storage/manifest_export.h"
-#include "storage/partition.h"
 
 namespace kalamdb::storage {
 namespace {
-
-// Hands out a scope's live rows in portions of one segment, of one partition each, and takes notes of them.
-class FlushCursor final : public model::RowCursor {
- public:
-  FlushCursor(const model::TablePtr& table, std::unique_ptr<model::RowCursor> rows, uint64_t max_segment_rows)
-      : table_(table), partitions_(*table_), rows_(std::move(rows)), max_segment_rows_(max_segment_rows) {}
-
-  // Begins the next portion; false if there are no rows left.
-  Result<bool> begin_segment() {
-    notes_ = {};
-    if (!waiting_) {
-      KALAM_TRY(waiting_, next_live());
-    }
-    if (waiting_) partition_ = partitions_.of(waiting_->key);
-    return waiting_.has_value();
-  }
-
-  Result<std::optional<model::RowRecord>> next() override {
-    std::optional<model::RowRecord> record = std::exchange(waiting_, std::nullopt);
-    if (!record) {
-      if (notes_.keys.size() >= max_segment_rows_) return std::nullopt;
-      KALAM_TRY(record, next_live());
-      if (record && partitions_.of(record->key) != partition_) {
-        waiting_ = record;
-        return std::nullopt;
-      }
-    }
-    if (record) {
-      notes_.keys.emplace_back(record->key);
-      notes_.seqs.push_back(record->seq);
-    }
-    return record;
-  }
-
-  FlushedRows take_notes() { return std::move(notes_); }
-
- private:
-  Result<std::optional<model::RowRecord>> next_live() {
-    while (!at_end_) {
-      KALAM_TRY(auto record, rows_->next());
-      if (!record) break;
-      if (!record->deleted) return record;
-      notes_.tombstone_keys.emplace_back(record->key);
-    }
-    at_end_ = true;
-    return std::nullopt;
-  }
-
-  model::TablePtr table_;
-  Partitions partitions_;
-  std::string partition_;
-  std::unique_ptr<model::RowCursor> rows_;
-  uint64_t max_segment_rows_;
-  bool at_end_ = false;
-  std::optional<model::RowRecord> waiting_;
-  FlushedRows notes_;
-};
 
 struct Target {
   uint64_t segments_version = 0;

@@ -157,6 +157,13 @@ Result<Location> SegmentFiles::locate(const model::TableDefinition& table, const
   return location;
 }
 
+std::vector<std::pair<std::string, std::string>> segment_metadata(const model::TableDefinition& table,
+                                                                  const UserId& user) {
+  return {{"kalamdb.table", table.qualified_name()},
+          {"kalamdb.user", user.value},
+          {"kalamdb.schema_version", std::to_string(table.schema_version)}};
+}
+
 Result<> settle_location(const Location& location, const hot::Store& store, hot::Batch& batch,
                          cold::Manifest& manifest) {
   if (location.storage_id != cold::kLocalStorage) {
@@ -174,11 +181,7 @@ Result<duck::WrittenSegment> SegmentFiles::write_segment(duck::Engine& engine, c
                                                          const UserId& user, model::RowCursor& rows) {
   const std::string name = object_name(location.directory, cold::segment_file_name(segment_id));
   KALAM_TRY(const std::string staged, location.objects->staging_file(name));
-  KALAM_TRY(const auto written,
-            engine.write_segment(staged, table, rows,
-                                 {{"kalamdb.table", table->qualified_name()},
-                                  {"kalamdb.user", user.value},
-                                  {"kalamdb.schema_version", std::to_string(table->schema_version)}}));
+  KALAM_TRY(const auto written, engine.write_segment(staged, table, rows, segment_metadata(*table, user)));
   KALAM_CHECK(location.objects->put_file(name, staged));
   return written;
 }

@@ -33,6 +33,10 @@ struct Location {
   std::string record;
 };
 
+// What a segment's file tells of itself.
+std::vector<std::pair<std::string, std::string>> segment_metadata(const model::TableDefinition& table,
+                                                                  const UserId& user);
+
 // Makes the location that of `manifest`, in the commit that has segments there. Errors: kConflict when its storage was
 // dropped meanwhile.
 Result<> settle_location(const Location& location, const hot::Store& store, hot::Batch& batch,
@@ -56,6 +60,11 @@ class SegmentFiles {
 
   // Errors: kUnavailable when its storage cannot be used.
   Result<Location> locate(const model::TableDefinition& table, const UserId& user);
+
+  // The object store of a storage. Errors: kUnavailable.
+  Result<std::shared_ptr<cold::ObjectStore>> objects(const std::string& storage_id) const {
+    return storages_.objects(storage_id);
+  }
 
   // Writes a segment by `engine`, and returns once it is stored under its name.
   Result<duck::WrittenSegment> write_segment(duck::Engine& engine, const Location& location, uint64_t segment_id,

@@ -6,6 +6,7 @@
 #include "duck/engine.h"
 #include "hot/store.h"
 #include "platform/clock.h"
+#include "platform/file_system.h"
 #include "storage/committer.h"
 #include "storage/file_collector.h"
 #include "storage/segment_cache.h"
@@ -22,6 +23,7 @@ struct SegmentsContext {
   FileCollector& collector;
   duck::Engine& engine;
   const platform::Clock& clock;
+  platform::FileSystem& disk;
   uint64_t max_segment_rows = 0;
 };
 

@@ -196,7 +196,8 @@ Result<std::vector<UserId>> StorageImpl::users(const model::TablePtr& table, con
 }
 
 SegmentsContext StorageImpl::segments_context() {
-  return {*store_, *committer_, *segments_, segment_files_, *collector_, engine_, clock_, options_.max_segment_rows};
+  return {*store_, *committer_, *segments_, segment_files_,           *collector_,
+          engine_, clock_,      files_,     options_.max_segment_rows};
 }
 
 std::shared_ptr<TableMutexes> StorageImpl::table_mutexes(TableId table) {

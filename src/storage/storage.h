@@ -14,6 +14,7 @@
 #include "platform/clock.h"
 #include "platform/file_system.h"
 #include "platform/random.h"
+#include "storage/backup.h"
 #include "storage/committer.h"
 #include "storage/remote_reader.h"
 #include "storage/storage_registry.h"
@@ -179,6 +180,21 @@ class Storage {
 
   // Statements that wait for a service fail, so that nobody waits for them.
   virtual void stop_remote_reads() = 0;
+  // Where backups lie or are to lie: a path, see backup_directory(), or, with a `storage_id`, a name in that storage.
+  // Errors: kInvalidOperation, kInvalidInput, kNotFound, kUnavailable.
+  virtual Result<cold::BackupPlace> backup_place(const std::string& storage_id, const std::string& path) = 0;
+  // Writes what the snapshot has of a table or view; STREAM tables have only their definition there. `record` is the
+  // definition as it is stored.
+  virtual Result<cold::BackupTable> back_up(const model::TablePtr& table, const std::string& record,
+                                            const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) = 0;
+  // See storage/backup.h. One at a time.
+  virtual Result<CommitRequest> prepare_restore(const cold::BackupPlace& place, std::span<const TableToRestore> tables,
+                                                Seq seq, const std::string& job_id, const std::string& done) = 0;
+  // After its commit.
+  virtual void restored(std::span<const TableToRestore> tables) = 0;
+  // Removes what a restore has left that was begun and not committed.
+  virtual Result<> abandon_restore() = 0;
+
   // Stops the committer after what has queued. Further commits fail with kUnavailable.
   virtual void stop() = 0;
 };

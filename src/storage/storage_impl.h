@@ -69,6 +69,14 @@ class StorageImpl final : public Storage {
   Result<uint64_t> remove_segments(const model::TablePtr& table) override;
 
   void stop_remote_reads() override { remote_reader_.stop(); }
+  Result<cold::BackupPlace> backup_place(const std::string& storage_id, const std::string& path) override;
+  Result<cold::BackupTable> back_up(const model::TablePtr& table, const std::string& record,
+                                    const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) override;
+  Result<CommitRequest> prepare_restore(const cold::BackupPlace& place, std::span<const TableToRestore> tables, Seq seq,
+                                        const std::string& job_id, const std::string& done) override;
+  void restored(std::span<const TableToRestore> tables) override;
+  Result<> abandon_restore() override;
+
   void stop() override;
 
  private:

@@ -1,0 +1,108 @@
+// A backup as it lies in a directory or a bucket.
+//
+//   manifest.json                    what there is, each file with its size and SHA-256; written last
+//   {namespace}/{table}/table.cbor   definition, schema history, and of each scope the manifest, deletion vectors and
+//                                    Bloom filters (CBOR, RFC 8949)
+//   {namespace}/{table}[/user-N]/segment-N.parquet    live rows and cold ones, less what the deletion vectors name
+//   {namespace}/{table}[/user-N]/tombstones.parquet   deleted rows
+//
+// A directory without manifest.json is no backup: one that is being written, or that was given up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cold/manifest.h"
+#include "cold/object_store.h"
+#include "platform/file_system.h"
+
+namespace kalamdb::cold {
+
+inline constexpr std::string_view kBackupManifestFile = "manifest.json";
+
+// Where a backup lies: what it names is below `directory`, which is empty or ends with '/'.
+struct BackupPlace {
+  std::shared_ptr<ObjectStore> objects;
+  std::string directory;
+
+  std::string object(std::string_view name) const { return std::string(directory).append(name); }
+};
+
+struct BackupFile {
+  std::string name;
+  uint64_t size_bytes = 0;
+  std::string sha256;  // hexadecimal
+
+  bool operator==(const BackupFile&) const = default;
+};
+
+struct BackupTable {
+  std::string namespace_id;
+  std::string name;
+  std::string type;  // "shared"
+  uint64_t rows = 0;
+  uint64_t tombstones = 0;
+  std::vector<BackupFile> files;  // the first one is table.cbor
+
+  uint64_t size_bytes() const;
+  // nullptr where there is none.
+  const BackupFile* find(std::string_view file) const;
+};
+
+struct BackupManifest {
+  Seq seq = 0;  // the last commit that is in it
+  int64_t created_at_us = 0;
+  std::string job_id;
+  std::vector<std::string> namespaces;  // model::NamespaceDefinition, encoded
+  std::vector<BackupTable> tables;      // views among them
+
+  uint64_t size_bytes() const;
+};
+
+// JSON with a checksum of its own. decode_backup_manifest() of encode() gives what was encoded. Errors:
+// kInvalidOperation for one that is damaged or of a later version's format.
+std::string encode(const BackupManifest& manifest);
+Result<BackupManifest> decode_backup_manifest(std::string_view json);
+
+// A table, or one user in it.
+struct BackupScope {
+  UserId user;
+  Manifest manifest;                   // paths are names in the backup
+  std::vector<std::string> deletions;  // PositionSet::encode() for each segment; "": none
+  std::vector<std::string> filters;    // records of Bloom filters for each segment; "": none
+  std::string tombstones;              // the name of their file; "": there are none
+  std::string retention;               // the record of which tombstones were removed, see hot/store.h; "": none were
+};
+struct BackupDetails {
+  std::string definition;  // model::encode(TableDefinition, history)
+  std::vector<BackupScope> scopes;
+};
+// Errors: kInvalidOperation, kCorruption.
+std::string encode(const BackupDetails& details);
+Result<BackupDetails> decode_backup_details(std::string_view cbor);
+
+// Reads a whole object, of any size. Errors: those of ObjectStore.
+Result<std::string> read_object(ObjectStore& objects, const std::string& name);
+// Size and checksum of an object as it is read, under the name `as`.
+Result<BackupFile> describe_object(ObjectStore& objects, const std::string& name, std::string as);
+// Fails with kCorruption unless the object is what `file` says.
+Result<> check_object(ObjectStore& objects, const std::string& name, const BackupFile& file);
+
+// Writes an object to a file of this machine. Errors: kCorruption unless it is what `file` says.
+Result<> download_object(platform::FileSystem& disk, ObjectStore& from, const std::string& name,
+                         const std::string& path, const BackupFile& file);
+
+// The three write an object, read it back, and fail with kCorruption unless it is what was written. `as` is the name in
+// the answer.
+Result<BackupFile> copy_object(platform::FileSystem& disk, ObjectStore& from, const std::string& name, ObjectStore& to,
+                               const std::string& copy, std::string as);
+// `staged` is what staging_file() gave.
+Result<BackupFile> put_file_checked(platform::FileSystem& disk, ObjectStore& to, const std::string& name,
+                                    const std::string& staged, std::string as);
+Result<BackupFile> put_checked(ObjectStore& to, const std::string& name, std::string_view bytes, std::string as);
+
+}  // namespace kalamdb::cold

@@ -1,0 +1,198 @@
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cold/deletion_vector.h"
+#include "hot/keys.h"
+#include "storage/backup.h"
+
+namespace kalamdb::storage {
+namespace {
+
+using hot::RecordSpace;
+
+// The restore that is under way, {"job": …, "tables": [ids]}, or the last one that ended, {"job": …, "done": …}.
+constexpr std::string_view kRestore = "restore";
+// Rows that go in one commit, which others wait for.
+constexpr size_t kBatchRows = 10'000;
+
+std::unexpected<Error> inconsistent(const cold::BackupTable& listed) {
+  return fail(ErrorCode::kCorruption, "The backup of table " + listed.namespace_id + "." + listed.name +
+                                          " does not fit together; restore another backup");
+}
+
+Result<nlohmann::json> read_restore(const hot::Store& store) {
+  KALAM_TRY(const auto record, store.get_record(RecordSpace::kMeta, kRestore, nullptr));
+  auto json = nlohmann::json::parse(record.value_or("{}"), nullptr, false);
+  if (!json.is_object()) return fail(ErrorCode::kCorruption, "The record of a restore is damaged");
+  return json;
+}
+
+RecordWrite restore_record(const nlohmann::json& json) {
+  return {.space = RecordSpace::kMeta, .key = std::string(kRestore), .value = json.dump(), .expected = std::nullopt};
+}
+
+// One scope of one table, and where its files go.
+struct Scope {
+  const TableToRestore& from;
+  const cold::BackupScope& scope;
+  Location location;
+};
+
+class Restore {
+ public:
+  Restore(const SegmentsContext& context, const cold::BackupPlace& place, std::span<const TableToRestore> tables,
+          Seq seq)
+      : context_(context), place_(place), tables_(tables), seq_(seq) {}
+
+  Result<CommitRequest> run(const std::string& job_id, const std::string& done) {
+    for (const TableToRestore& table : tables_) {
+      for (const cold::BackupScope& scope : table.details.scopes) {
+        KALAM_TRY(Location location, context_.files.locate(*table.table, scope.user));
+        scopes_.push_back({table, scope, std::move(location)});
+      }
+    }
+    KALAM_CHECK(begin(job_id));
+    for (const Scope& scope : scopes_) {
+      KALAM_CHECK(copy_segments(scope));
+      if (!scope.scope.tombstones.empty()) KALAM_CHECK(read_tombstones(scope));
+      if (scope.scope.retention.empty()) continue;
+      commit_.records.push_back({RecordSpace::kRetention, hot::scope_prefix(scope.from.table->id, scope.scope.user),
+                                 scope.scope.retention, std::nullopt});
+    }
+    KALAM_CHECK(commit_tombstones());
+    commit_.seq_floor = seq_;
+    commit_.always_sync = true;
+    commit_.records.push_back(restore_record({{"job", job_id}, {"done", done}}));
+    return std::move(commit_);
+  }
+
+ private:
+  // From here on a crash leaves nothing that is not found again.
+  Result<> begin(const std::string& job_id) {
+    CommitRequest request;
+    nlohmann::json ids = nlohmann::json::array();
+    for (const TableToRestore& table : tables_) ids.push_back(table.table->id.value);
+    request.records.push_back(restore_record({{"job", job_id}, {"tables", std::move(ids)}}));
+    for (const Scope& scope : scopes_) {
+      request.records.push_back(
+          {RecordSpace::kDirectory, scope.location.record_key, scope.location.record, std::nullopt});
+    }
+    request.always_sync = true;
+    KALAM_CHECK(context_.committer.commit(std::move(request)));
+    return {};
+  }
+
+  Result<> copy_segments(const Scope& to) {
+    cold::Manifest manifest = to.scope.manifest;
+    if (manifest.segments.empty()) return {};
+    const std::string prefix = hot::scope_prefix(to.from.table->id, to.scope.user);
+    for (size_t i = 0; i < manifest.segments.size(); ++i) {
+      cold::SegmentEntry& segment = manifest.segments[i];
+      const cold::BackupFile* const listed = to.from.listed.find(segment.path);
+      if (listed == nullptr || listed->size_bytes != segment.size_bytes || segment.max_seq > seq_) {
+        return inconsistent(to.from.listed);
+      }
+      const std::string path = to.location.directory + "/" + cold::segment_file_name(segment.id);
+      KALAM_TRY(const auto copied, cold::copy_object(context_.disk, *place_.objects, place_.object(segment.path),
+                                                     *to.location.objects, path, segment.path));
+      if (copied != *listed) return inconsistent(to.from.listed);
+      segment.storage = to.location.storage_id;
+      segment.path = path;
+      KALAM_CHECK(add_segment_records(to, i, segment_record_key(prefix, segment.id)));
+    }
+    ++manifest.segments_version;
+    ++manifest.version;
+    manifest.storage = to.location.storage_id;
+    manifest.directory = to.location.directory;
+    manifest.updated_at_us = context_.clock.now_us();
+    commit_.records.push_back({RecordSpace::kManifest, prefix, cold::encode(manifest), std::nullopt});
+    return {};
+  }
+
+  Result<> add_segment_records(const Scope& to, size_t index, const std::string& key) {
+    const std::string& filter = to.scope.filters[index];
+    if (!filter.empty()) commit_.records.push_back({RecordSpace::kFilter, key, filter, std::nullopt});
+    const std::string& deletions = to.scope.deletions[index];
+    if (deletions.empty()) return {};
+    KALAM_TRY(const auto deleted, PositionSet::decode(deletions));
+    if (deleted.size() > to.scope.manifest.segments[index].row_count) return inconsistent(to.from.listed);
+    commit_.records.push_back(
+        {RecordSpace::kDeletions, key, cold::encode_deletions(context_.store.last_seq(), deleted), std::nullopt});
+    return {};
+  }
+
+  Result<> read_tombstones(const Scope& to) {
+    const cold::BackupFile* const listed = to.from.listed.find(to.scope.tombstones);
+    if (listed == nullptr) return inconsistent(to.from.listed);
+    // Under the table's own directory, which goes as a whole if this comes to nothing.
+    const std::string copy = to.location.directory + "/tombstones.parquet";
+    KALAM_TRY(const std::string path, to.location.objects->staging_file(copy));
+    KALAM_CHECK(cold::download_object(context_.disk, *place_.objects, place_.object(listed->name), path, *listed));
+    const auto added = add_tombstones(to, {.id = 0,
+                                           .path = path,
+                                           .row_count = 0,
+                                           .size_bytes = listed->size_bytes,
+                                           .schema_version = to.from.table->schema_version,
+                                           .max_seq = seq_});
+    KALAM_CHECK(context_.disk.remove_file(path));
+    return added;
+  }
+
+  Result<> add_tombstones(const Scope& to, const duck::Segment& file) {
+    KALAM_TRY(const auto rows, context_.engine.read_segment(to.from.table, file));
+    while (true) {
+      KALAM_TRY(const duck::SegmentRow* const row, rows->next());
+      if (row == nullptr) return {};
+      if (row->seq > seq_) return inconsistent(to.from.listed);
+      tombstones_.push_back({to.from.table->id, to.scope.user, row->key, row->seq, row->row});
+      if (tombstones_.size() >= kBatchRows) KALAM_CHECK(commit_tombstones());
+    }
+  }
+
+  Result<> commit_tombstones() {
+    if (tombstones_.empty()) return {};
+    CommitRequest request;
+    request.tombstones = std::exchange(tombstones_, {});
+    request.seq_floor = seq_;
+    KALAM_CHECK(context_.committer.commit(std::move(request)));
+    return {};
+  }
+
+  const SegmentsContext& context_;
+  const cold::BackupPlace& place_;
+  std::span<const TableToRestore> tables_;
+  Seq seq_;
+  std::vector<Scope> scopes_;
+  std::vector<RestoredTombstone> tombstones_;
+  CommitRequest commit_;
+};
+
+}  // namespace
+
+Result<CommitRequest> prepare_restore(const SegmentsContext& context, const cold::BackupPlace& place,
+                                      std::span<const TableToRestore> tables, Seq seq, const std::string& job_id,
+                                      const std::string& done) {
+  return Restore(context, place, tables, seq).run(job_id, done);
+}
+
+Result<std::optional<std::string>> finished_restore(const hot::Store& store, const std::string& job_id) {
+  KALAM_TRY(const auto json, read_restore(store));
+  if (json.value("job", "") != job_id || !json.contains("done")) return std::nullopt;
+  return json.value("done", "");
+}
+
+Result<std::vector<TableId>> abandon_restored_rows(const hot::Store& store, Committer& committer) {
+  KALAM_TRY(const auto json, read_restore(store));
+  std::vector<TableId> tables;
+  if (!json.contains("tables")) return tables;
+  for (const auto& id : json["tables"]) tables.emplace_back(id.get<uint32_t>());
+  CommitRequest request;
+  request.erase_tables = tables;
+  request.records.push_back(restore_record({{"job", json.value("job", "")}}));
+  KALAM_CHECK(committer.commit(std::move(request)));
+  return tables;
+}
+
+}  // namespace kalamdb::storage
