@@ -18,12 +18,14 @@ run: build
 test: build
 	@cd $(BUILD) && ctest --output-on-failure --timeout 900
 
-# kill -9 under mixed load, KILLS times; SEED brings the run again that has failed with it.
+# kill -9 under mixed load, KILLS times, and DAMAGES damaged files; SEED brings the run again that has failed with it.
 KILLS ?= 500
+DAMAGES ?= 1000
 SEED ?= random
 torture: build
-	@cd test && KALAM_TORTURE_KILLS=$(KILLS) KALAM_TORTURE_SEED=$(SEED) KALAMDB_BIN=$(CURDIR)/$(BUILD)/bin/kalamdb \
-	  /usr/bin/python3 -m pytest -q -s -p no:cacheprovider --tb=short e2e/test_crash.py -k under_load
+	@cd test && KALAM_TORTURE_KILLS=$(KILLS) KALAM_TORTURE_SEED=$(SEED) KALAM_DAMAGES=$(DAMAGES) KALAM_DAMAGE_SEED=$(SEED) \
+	  KALAMDB_BIN=$(CURDIR)/$(BUILD)/bin/kalamdb \
+	  /usr/bin/python3 -m pytest -q -s -p no:cacheprovider --tb=short e2e/test_crash.py e2e/test_damage.py -k "under_load or damage"
 
 bench:
 	@scripts/setup bench

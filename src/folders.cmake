@@ -6,7 +6,7 @@ kalamdb_folder(model LINK kalamdb_base PkgConfig::SIMDJSON)
 kalamdb_folder(hot LINK kalamdb_platform kalamdb_model ${ROCKSDB_LIBRARY})
 kalamdb_folder(cold LINK kalamdb_platform kalamdb_model ${XXHASH_LIBRARY} PkgConfig::SIMDJSON OpenSSL::Crypto
                CURL::libcurl pugixml::pugixml)
-kalamdb_folder(duck LINK kalamdb_platform kalamdb_model duckdb PCH <duckdb.hpp>)
+kalamdb_folder(duck LINK kalamdb_platform kalamdb_model ${XXHASH_LIBRARY} duckdb PCH <duckdb.hpp>)
 kalamdb_folder(protocol LINK kalamdb_model PkgConfig::SIMDJSON ZLIB::ZLIB)
 kalamdb_folder(net LINK kalamdb_platform OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB
                PCH <boost/asio.hpp> <boost/beast.hpp>)

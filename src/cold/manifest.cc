@@ -9,7 +9,8 @@
 namespace kalamdb::cold {
 namespace {
 
-constexpr char kFormat = 2;
+constexpr char kFormat = 3;
+constexpr char kFormatWithoutChecksums = 2;
 constexpr char kFormatWithoutStorages = 1;
 constexpr std::string_view kFilePrefix = "batch-";
 constexpr std::string_view kFileSuffix = ".parquet";
@@ -67,6 +68,7 @@ SegmentEntry read_segment(Reader& reader, char format) {
   segment.path = reader.text();
   segment.row_count = reader.number<uint64_t>();
   segment.size_bytes = reader.number<uint64_t>();
+  if (format > kFormatWithoutChecksums) segment.checksum = reader.number<uint64_t>();
   segment.schema_version = reader.number<uint32_t>();
   segment.min_seq = reader.number<int64_t>();
   segment.max_seq = reader.number<int64_t>();
@@ -78,6 +80,8 @@ SegmentEntry read_segment(Reader& reader, char format) {
   for (uint32_t i = 0; i < columns && reader.ok(); ++i) segment.columns.push_back(read_column(reader));
   return segment;
 }
+
+bool is_known(char format) { return format >= kFormatWithoutStorages && format <= kFormat; }
 
 std::unexpected<Error> damaged() { return fail(ErrorCode::kCorruption, "A stored manifest is damaged"); }
 
@@ -106,6 +110,7 @@ std::string encode(const Manifest& manifest) {
     append_text(out, segment.path);
     append_little_endian(out, segment.row_count);
     append_little_endian(out, segment.size_bytes);
+    append_little_endian(out, segment.checksum);
     append_little_endian(out, segment.schema_version);
     append_little_endian(out, segment.min_seq);
     append_little_endian(out, segment.max_seq);
@@ -129,7 +134,7 @@ Result<Manifest> decode_manifest(std::string_view record) {
   if (!body) return damaged();
   Reader reader(*body);
   const char format = reader.number<char>();
-  if (format != kFormat && format != kFormatWithoutStorages) return damaged();
+  if (!is_known(format)) return damaged();
   Manifest manifest;
   manifest.segments_version = reader.number<uint64_t>();
   manifest.version = reader.number<uint64_t>();
@@ -147,7 +152,7 @@ Result<Manifest> decode_manifest(std::string_view record) {
 Result<ManifestVersions> manifest_versions(std::string_view record) {
   Reader reader(record);
   const char format = reader.number<char>();
-  if (format != kFormat && format != kFormatWithoutStorages) return damaged();
+  if (!is_known(format)) return damaged();
   ManifestVersions versions;
   versions.segments_version = reader.number<uint64_t>();
   versions.version = reader.number<uint64_t>();

@@ -2,11 +2,12 @@
 // the hot store is authoritative; manifest.json beside the segments is an export of it.
 //
 // The record, numbers little-endian, texts as [u32 length][bytes]:
-//   [u8 format = 2][u64 segments_version][u64 version][u64 next_segment][i64 created][i64 updated][text storage]
+//   [u8 format = 3][u64 segments_version][u64 version][u64 next_segment][i64 created][i64 updated][text storage]
 //   [text directory][u32 count] then for each segment
-//   [u64 id][text storage][text path][u64 rows][u64 bytes][u32 schema][i64 min _seq][i64 max _seq][text min key]
-//   [text max key][i64 created][u32 columns] and for each column [u32 slot][u64 nulls][text min][text max],
-//   and the XXH3 of all of it at the end. Format 1 had neither storages (all was in `local`) nor columns.
+//   [u64 id][text storage][text path][u64 rows][u64 bytes][u64 XXH3][u32 schema][i64 min _seq][i64 max _seq]
+//   [text min key][text max key][i64 created][u32 columns] and for each column [u32 slot][u64 nulls][text min][text
+//   max], and the XXH3 of all of it at the end. Format 2 had no XXH3 of the files, format 1 neither storages (all was
+//   in `local`) nor columns.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ struct SegmentEntry {
   std::string path;                    // relative to the storage's base
   uint64_t row_count = 0;
   uint64_t size_bytes = 0;
+  uint64_t checksum = 0;  // XXH3 of the file; 0: not known
   uint32_t schema_version = 1;
   Seq min_seq = 0;
   Seq max_seq = 0;

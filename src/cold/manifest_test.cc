@@ -29,6 +29,7 @@ Manifest example() {
                                  .path = "app/notes/" + segment_file_name(id),
                                  .row_count = 10 * id,
                                  .size_bytes = 1000,
+                                 .checksum = 0x1234567890abcdef + id,
                                  .schema_version = 2,
                                  .min_seq = 100,
                                  .max_seq = int64_t{1} << 60,

@@ -121,6 +121,7 @@ class SegmentRows {
 struct WrittenSegment {
   uint64_t row_count = 0;
   uint64_t size_bytes = 0;
+  uint64_t checksum = 0;                    // XXH3 of the file
   std::vector<model::ColumnStats> columns;  // of all but `_seq` and `_deleted`, ascending by slot
 };
 

@@ -1,5 +1,7 @@
 #include "duck/segment_file_system.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <random>
 
@@ -12,6 +14,8 @@ using duckdb::idx_t;
 using Opener = duckdb::optional_ptr<duckdb::FileOpener>;
 
 namespace {
+
+constexpr size_t kMaxVerified = 100'000;
 
 struct RemoteHandle : public duckdb::FileHandle {
   RemoteHandle(duckdb::FileSystem& files, const std::string& name, duckdb::FileOpenFlags flags, std::string path,
@@ -46,6 +50,21 @@ RemoteHandle& remote(duckdb::FileHandle& handle) { return handle.Cast<RemoteHand
 
 }  // namespace
 
+uint64_t checksum_of(duckdb::FileHandle& file) {
+  constexpr uint64_t kPartBytes = 1 << 20;
+  const auto size = static_cast<uint64_t>(file.GetFileSize());
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), XXH3_freeState);
+  if (state == nullptr) throw std::bad_alloc();
+  XXH3_64bits_reset(state.get());
+  std::string part(std::min(size, kPartBytes), '\0');
+  for (uint64_t at = 0; at < size; at += kPartBytes) {
+    const uint64_t length = std::min(size - at, kPartBytes);
+    file.Read(part.data(), length, at);
+    XXH3_64bits_update(state.get(), part.data(), length);
+  }
+  return std::max<uint64_t>(XXH3_64bits_digest(state.get()), 1);
+}
+
 const std::string& segment_prefix() {
   static const std::string prefix = [] {
     std::random_device random;
@@ -63,12 +82,35 @@ std::string segment_file_name(TableId table, const std::string& path) {
 duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFileExtended(const duckdb::OpenFileInfo& file,
                                                                            duckdb::FileOpenFlags flags, Opener opener) {
   std::string target = target_of(file.path);
-  if (is_local(target)) return local_->OpenFile(target, flags, opener);
+  if (is_local(target)) {
+    auto handle = local_->OpenFile(target, flags, opener);
+    if (handle != nullptr && !flags.OpenForWriting()) verify(*handle, file);
+    return handle;
+  }
   if (remote_ == nullptr || flags.OpenForWriting()) throw duckdb::IOException("\"%s\" cannot be opened", file.path);
   // Known from the manifest, which saves a request.
   const auto& options = file.extended_info->options;
   return duckdb::make_uniq<RemoteHandle>(*this, file.path, flags, std::move(target),
                                          options.at("file_size").GetValue<uint64_t>(), opener);
+}
+
+void SegmentFileSystem::verify(duckdb::FileHandle& handle, const duckdb::OpenFileInfo& file) {
+  if (file.extended_info == nullptr) return;
+  const auto& options = file.extended_info->options;
+  const auto checksum = options.at("checksum").GetValue<uint64_t>();
+  if (checksum == 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (verified_.contains(file.path)) return;
+  }
+  const auto size = options.at("file_size").GetValue<uint64_t>();
+  if (static_cast<uint64_t>(handle.GetFileSize()) != size || checksum_of(handle) != checksum) {
+    throw duckdb::IOException("the file %s is damaged: it is not as it was written; restore it from a backup",
+                              handle.path);
+  }
+  const std::lock_guard lock(mutex_);
+  if (verified_.size() >= kMaxVerified) verified_.clear();
+  verified_.insert(file.path);
 }
 
 duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFile(const std::string& path, duckdb::FileOpenFlags flags,

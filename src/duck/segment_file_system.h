@@ -5,11 +5,17 @@
 #pragma once
 
 #include <duckdb.hpp>
+#include <mutex>
+#include <string>
+#include <unordered_set>
 
 #include "duck/engine.h"
 #include "duckdb/common/file_system.hpp"
 
 namespace kalamdb::duck {
+
+// The XXH3 of a whole file, which is open; never 0. Throws duckdb::IOException.
+uint64_t checksum_of(duckdb::FileHandle& file);
 
 // The directory of all names of segments, "kalam:/<secret>/".
 const std::string& segment_prefix();
@@ -17,7 +23,8 @@ const std::string& segment_prefix();
 // DuckDB's name of a segment's file. `path` as in Segment.
 std::string segment_file_name(TableId table, const std::string& path);
 
-// Files on the disk are DuckDB's local file system's from when they are open; others are read from RemoteFiles, whose
+// Files on the disk are DuckDB's local file system's from when they are open; before one is read for the first time,
+// its checksum is compared with the manifest's, since DuckDB's pages have none. Others are read from RemoteFiles, whose
 // errors reach the query as ConnectionException, which duck_error.cc turns back.
 class SegmentFileSystem : public duckdb::FileSystem {
  public:
@@ -53,7 +60,12 @@ class SegmentFileSystem : public duckdb::FileSystem {
                                                           duckdb::optional_ptr<duckdb::FileOpener> opener) override;
 
  private:
+  // Throws duckdb::IOException if the file is not as it was written.
+  void verify(duckdb::FileHandle& handle, const duckdb::OpenFileInfo& file);
+
   RemoteFiles* remote_ = nullptr;
+  std::mutex mutex_;
+  std::unordered_set<std::string> verified_;  // names of files
   duckdb::unique_ptr<duckdb::FileSystem> local_;
 };
 

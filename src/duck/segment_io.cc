@@ -176,6 +176,10 @@ Result<WrittenSegment> write_segment_file(Session& session, const std::string& p
   std::error_code error;
   written.size_bytes = std::filesystem::file_size(path, error);
   if (error) return fail(ErrorCode::kIo, "The segment " + path + " was not written: " + error.message());
+  KALAM_TRY(
+      written.checksum, guarded([&]() -> Result<uint64_t> {
+        return checksum_of(*duckdb::FileSystem::CreateLocal()->OpenFile(path, duckdb::FileFlags::FILE_FLAGS_READ));
+      }));
   for (size_t i = 0; i < stats.size(); ++i) {
     const auto& column = table->columns[i];
     if (!column.is_system() || column.name == model::kHiddenKeyColumn) written.columns.push_back(stats[i].finish());

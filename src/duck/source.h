@@ -28,6 +28,7 @@ struct Segment {
   std::string path;  // absolute, or what RemoteFiles knows it by, which does not begin with '/'
   uint64_t row_count = 0;
   uint64_t size_bytes = 0;
+  uint64_t checksum = 0;  // XXH3 of the file; 0: not known
   uint32_t schema_version = 1;
   Seq min_seq = 0;
   Seq max_seq = 0;

@@ -132,6 +132,7 @@ class TableFileList : public duckdb::MultiFileList {
     auto& options = file.extended_info->options;
     options["segment"] = duckdb::Value::UBIGINT(index);
     options["file_size"] = duckdb::Value::UBIGINT(segment.size_bytes);
+    options["checksum"] = duckdb::Value::UBIGINT(segment.checksum);
     // Segments never change, so what is cached of them stays valid.
     options["validate_external_file_cache"] = duckdb::Value::BOOLEAN(false);
     return file;

@@ -68,6 +68,7 @@ Result<> write_output(Step& step, uint64_t segment_id, uint64_t rows, MergeCurso
   cold::SegmentEntry& entry = step.outputs.back();
   entry.row_count = rows;
   entry.size_bytes = written.size_bytes;
+  entry.checksum = written.checksum;
   entry.schema_version = step.table->schema_version;
   entry.min_seq = notes.min_seq;
   entry.max_seq = notes.max_seq;

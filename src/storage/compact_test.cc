@@ -199,23 +199,28 @@ TEST_F(CompactTest, AnAlteredOrDroppedTableIsNotCompacted) {
 }
 
 TEST_F(CompactTest, ADroppedTablesDirectoryThatWasLeftGoesAtTheNextStart) {
-  fill_segments(shared_, nobody_, 1, 10);
-  CommitRequest drop;
-  drop.records.push_back({hot::RecordSpace::kTable, shared_->qualified_name(), std::nullopt, std::nullopt});
-  drop.table_changes.push_back({shared_->id, 0});
-  drop.erase_tables.push_back(shared_->id);
-  ASSERT_TRUE(database_->committer().commit(std::move(drop)));
-  auto snapshot = database_->hot().snapshot();
-  ASSERT_TRUE(database_->remove_segments(shared_));
-  database_->stop();
-  snapshot.reset();
-  EXPECT_TRUE(std::filesystem::exists(storage_directory() + "/app/notes"));
-  open();
-  // On the collector's thread.
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (std::filesystem::exists(storage_directory() + "/app/notes")) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-    std::this_thread::yield();
+  for (const bool job_had_run : {true, false}) {
+    fill_segments(shared_, nobody_, 1, 10);
+    CommitRequest drop;
+    drop.records.push_back({hot::RecordSpace::kTable, shared_->qualified_name(), std::nullopt, std::nullopt});
+    drop.table_changes.push_back({shared_->id, 0});
+    drop.erase_tables.push_back(shared_->id);
+    ASSERT_TRUE(database_->committer().commit(std::move(drop)));
+    auto snapshot = database_->hot().snapshot();
+    if (job_had_run) ASSERT_TRUE(database_->remove_segments(shared_));
+    database_->stop();
+    snapshot.reset();
+    EXPECT_TRUE(std::filesystem::exists(storage_directory() + "/app/notes"));
+    open();
+    // On the collector's thread.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (std::filesystem::exists(storage_directory() + "/app/notes")) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(*database_->scopes_in(cold::kLocalStorage), 0u);
+    TearDown();
+    SetUp();
   }
 }
 

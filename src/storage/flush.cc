@@ -70,6 +70,7 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
                                        .path = location.directory + "/" + cold::segment_file_name(target.segment_id),
                                        .row_count = written->row_count,
                                        .size_bytes = written->size_bytes,
+                                       .checksum = written->checksum,
                                        .schema_version = table->schema_version,
                                        .min_seq = min_seq,
                                        .max_seq = max_seq,

@@ -271,6 +271,7 @@ duck::Segment SegmentFiles::to_segment(const cold::ManifestPtr& manifest, size_t
           .path = storages_.engine_path(entry.storage, entry.path),
           .row_count = entry.row_count,
           .size_bytes = entry.size_bytes,
+          .checksum = entry.checksum,
           .schema_version = entry.schema_version,
           .min_seq = entry.min_seq,
           .max_seq = entry.max_seq,

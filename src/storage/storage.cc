@@ -305,11 +305,8 @@ Result<> StorageImpl::remove_directories(TableId table) {
 }
 
 Result<> StorageImpl::remove_leftover_directories() {
-  std::unordered_set<TableId> leftover;
-  for (const TableId table : segment_files_.tables()) {
-    KALAM_TRY(const auto users, segment_users(table, nullptr));
-    if (users.empty()) leftover.insert(table);
-  }
+  const auto tables = segment_files_.tables();
+  std::unordered_set<TableId> leftover(tables.begin(), tables.end());
   if (leftover.empty()) return {};
   Result<> outcome;
   KALAM_CHECK(store_->scan_records(RecordSpace::kTable, "", nullptr, [&](std::string_view, std::string_view json) {
@@ -320,7 +317,13 @@ Result<> StorageImpl::remove_leftover_directories() {
   }));
   KALAM_CHECK(outcome);
   // A service that is away must not keep the server from starting.
-  for (const TableId table : leftover) collector_->add_later([this, table] { return remove_directories(table); });
+  for (const TableId table : leftover) {
+    collector_->add_later([this, table]() -> Result<> {
+      // A crash between DROP TABLE and the start of its job leaves these too.
+      KALAM_CHECK(erase_segment_records(table));
+      return remove_directories(table);
+    });
+  }
   return {};
 }
 
