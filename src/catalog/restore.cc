@@ -1,6 +1,7 @@
 // Namespaces and tables that come from a backup.
 #include "base/bytes.h"
 #include "catalog/catalog.h"
+#include "model/names.h"
 
 namespace kalamdb::catalog {
 
@@ -9,7 +10,10 @@ using storage::CommitRequest;
 
 Result<> Catalog::check_restorable(const std::vector<model::NamespaceDefinition>& namespaces) const {
   for (const auto& target : namespaces) {
-    if (!has_namespace(target.name)) continue;
+    if (!has_namespace(target.name)) {
+      KALAM_CHECK(model::validate_namespace_name(target.name));
+      continue;
+    }
     KALAM_TRY(const auto tables, registry_.list(target.name));
     if (tables.empty()) continue;
     return fail(ErrorCode::kAlreadyExists, "Namespace '" + target.name + "' already exists and has " +

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "model/names.h"
 #include "query/backup_job.h"
 #include "query/views.h"
 
@@ -63,6 +64,7 @@ class Restore {
   }
 
   Result<> read_table(const cold::BackupTable& listed) {
+    KALAM_CHECK(model::validate_table_name(listed.name));
     for (const cold::BackupFile& file : listed.files) {
       KALAM_CHECK(cold::check_object(*place_.objects, place_.object(file.name), file));
     }

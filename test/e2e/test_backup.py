@@ -7,8 +7,9 @@ import threading
 import time
 
 import pytest
-from kalam_testlib import Server, wait_until
+from kalam_testlib import Server, ServerConfig, wait_until
 from kalam_testlib.http_client import wait_for_job
+from kalam_testlib.s3 import S3Service
 
 
 def job_error(root, statement):
@@ -147,6 +148,34 @@ def test_a_storage_as_target(server, root, alice, ns):
     root.fails(f"BACKUP DATABASE {ns} TO '{server.directory}/{ns}/x'", "lies in the directory of storage")
 
 
+def test_a_bucket_as_target_and_as_source():
+    config = ServerConfig(storage={"allow_private_endpoints": True})
+    with S3Service() as s3:
+        with Server(config) as server:
+            root, alice = server.root(), server.user("alice")
+            root.run(s3.create_storage("bucket") + ";" + "CREATE NAMESPACE one")
+            make_database(root, "one", alice)
+            root.run("CREATE SHARED TABLE one.far (id INT PRIMARY KEY) WITH (STORAGE_ID = 'bucket')")
+            root.run("INSERT INTO one.far SELECT i FROM GENERATE_SERIES(1, 1000) AS x(i)")
+            root.flush("one.far")
+            before = contents(root, alice, "one")
+            root.job("BACKUP DATABASE one TO STORAGE bucket 'monday'")
+            root.fails("BACKUP DATABASE one TO STORAGE bucket 'monday'", "already holds a backup")
+            names = s3.objects(".backups/monday/")
+            assert ".backups/monday/manifest.json" in names and ".backups/monday/unfinished.txt" not in names
+            root.job("RESTORE DATABASE two FROM STORAGE bucket 'monday'")
+            assert contents(root, alice, "two") == before and root.count("two.far") == 1000
+            s3.gateway.go_away()
+            root.fails("RESTORE DATABASE three FROM STORAGE bucket 'monday'", status=503)
+            s3.gateway.come_back()
+        with Server(config) as server:
+            root, alice = server.root(), server.user("alice")
+            root.run(s3.create_storage("same"))
+            done = root.job("RESTORE DATABASE one FROM STORAGE same 'monday'")
+            assert "storage 'bucket' does not exist here" in done["message"]
+            assert contents(root, alice, "one") == before and root.count("one.far") == 1000
+
+
 def test_one_moment_while_writers_go_on(server, root, ns):
     """Two tables that are always changed together have the same sum in a backup."""
     root.run(f"CREATE SHARED TABLE {ns}.a (id INT PRIMARY KEY, n INT); CREATE SHARED TABLE {ns}.b (id INT PRIMARY KEY, n INT)")
@@ -202,6 +231,19 @@ def test_a_subscriber_resumes_in_what_was_restored(server, root, ns):
     assert root.rows(f"SELECT id, v FROM {ns}_2.t WHERE _seq > {seen}") == [[3, "z"]]
 
 
+def test_what_was_forgotten_stays_forgotten(server, root, ws, ns):
+    """A cursor from before deletions that VACUUM removed is refused in what was restored too."""
+    root.run(f"CREATE SHARED TABLE {ns}.t (id INT PRIMARY KEY) WITH (DELETED_RETENTION_HOURS = 0)")
+    root.run(f"INSERT INTO {ns}.t VALUES (1), (2)")
+    cursor = int(root.value(f"SELECT MAX(_seq) FROM {ns}.t"))
+    root.run(f"DELETE FROM {ns}.t WHERE id >= 1")
+    assert root.job(f"VACUUM {ns}.t")["rows_deleted"] == 2
+    root.job(f"BACKUP DATABASE {ns} TO '{ns}'")
+    root.job(f"RESTORE DATABASE {ns}_2 FROM '{ns}'")
+    ws.subscribe("old", f"SELECT * FROM {ns}_2.t", {"from": cursor})
+    ws.wait_error("old", "CURSOR_TOO_OLD")
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "missing", "manifest", "unfinished"])
 def test_damage_changes_nothing(server, root, ns, damage):
     root.run(f"CREATE SHARED TABLE {ns}.t (id INT PRIMARY KEY, v TEXT)")
@@ -245,6 +287,21 @@ def test_what_is_in_the_way(server, root, ns):
     for link, to in (("to_etc", "/etc"), ("to_storage", server.data_path / "storage")):
         (server.directory / link).symlink_to(to)
         root.fails(f"BACKUP DATABASE {ns} TO '{server.directory}/{link}/x'", "can't hold a backup")
+
+
+def test_the_default_namespace():
+    """It is always there, and is restored where it is empty."""
+    with Server() as server:
+        root = server.root()
+        root.run("CREATE SHARED TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+        root.job("BACKUP DATABASE default TO 'x'")
+        root.fails("RESTORE DATABASE default FROM 'x'", "already exists and has 1 table")
+        root.run("DROP TABLE t")
+        root.job("RESTORE DATABASE default FROM 'x'")
+        assert root.rows("SELECT id FROM t") == [[1]]
+        root.fails("BACKUP DATABASE system TO 'y'", "not found")
+        root.fails("RESTORE DATABASE system FROM 'x'", "reserved")
+        root.fails("RESTORE DATABASE \"a/b\" FROM 'x'", "(?i)name")
 
 
 def kill_at(server, root, start):

@@ -3,7 +3,6 @@
 #include "query/backup.h"
 
 #include "auth/permissions.h"
-#include "model/names.h"
 #include "query/commands.h"
 #include "query/system_tables.h"
 
@@ -91,7 +90,6 @@ Result<std::optional<std::string>> read_namespace(TokenReader& reader, std::stri
   if (!reader.accept(word)) {
     KALAM_TRY(const Name name, reader.name("a namespace name or " + std::string(word)));
     namespace_id = lower(name.text);
-    KALAM_CHECK(model::validate_namespace_name(*namespace_id));
     KALAM_CHECK(reader.expect(word));
   }
   return namespace_id;
