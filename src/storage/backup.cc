@@ -118,6 +118,7 @@ class TableBackup {
                                          .path = name,
                                          .row_count = written.row_count,
                                          .size_bytes = written.size_bytes,
+                                         .checksum = written.checksum,
                                          .schema_version = table_->schema_version,
                                          .min_seq = min_seq,
                                          .max_seq = max_seq,
