@@ -1,6 +1,8 @@
 #include "storage/flush.h"
 
 #include <algorithm>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "cold/bloom.h"
@@ -93,7 +95,9 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
   return {};
 }
 
-}  // namespace
+// Small scopes are mostly waiting for the disk, which serves several at once as fast as one, and their commits are
+// written together.
+constexpr size_t kScopesAtOnce = 8;
 
 Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
                      FlushResult& result) {
@@ -109,6 +113,37 @@ Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& tabl
   }();
   if (result.segments > segments_before) export_manifest(context, table, user);
   return flushed;
+}
+
+}  // namespace
+
+Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const UserId> users,
+                      FlushResult& result) {
+  std::mutex mutex;  // of those that follow
+  size_t next = 0;
+  Result<> outcome;
+  const auto work = [&] {
+    FlushResult mine;
+    while (true) {
+      std::unique_lock lock(mutex);
+      if (next == users.size() || !outcome) break;
+      const UserId& user = users[next++];
+      lock.unlock();
+      auto flushed = flush_scope(context, table, user, mine);
+      lock.lock();
+      if (!flushed && outcome) outcome = std::move(flushed);
+    }
+    const std::lock_guard lock(mutex);
+    result.rows += mine.rows;
+    result.segments += mine.segments;
+    result.bytes += mine.bytes;
+  };
+  {
+    std::vector<std::jthread> helpers;
+    for (size_t i = 1; i < std::min(kScopesAtOnce, users.size()); ++i) helpers.emplace_back(work);
+    work();
+  }
+  return outcome;
 }
 
 }  // namespace kalamdb::storage

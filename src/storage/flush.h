@@ -10,14 +10,17 @@
 // not run beside a flush of that table.
 #pragma once
 
+#include <span>
+
 #include "storage/segments_context.h"
 #include "storage/storage.h"
 
 namespace kalamdb::storage {
 
-// Adds what it does to `result`, so that it is right also after an error. Only one flush of a scope runs at a time.
-// Errors: kIo, kCorruption, kConflict when the table was altered or dropped meanwhile, and the committer's.
-Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
-                     FlushResult& result);
+// The scopes of `users`, several at a time. Adds what it does to `result`, so that it is right also after an error,
+// which is one scope's. Only one flush of a scope runs at a time. Errors: kIo, kCorruption, kConflict when the table
+// was altered or dropped meanwhile, and the committer's.
+Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const UserId> users,
+                      FlushResult& result);
 
 }  // namespace kalamdb::storage

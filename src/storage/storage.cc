@@ -218,11 +218,9 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
   const SegmentsContext context = segments_context();
   FlushResult result;
   KALAM_TRY(const auto users, store_->users(table->id, nullptr));
-  for (const UserId& user : users) {
-    if (auto flushed = flush_scope(context, table, user, result); !flushed) {
-      pending_->subtract(table->id, result.rows);
-      return fail(std::move(flushed).error());
-    }
+  if (auto flushed = flush_scopes(context, table, users, result); !flushed) {
+    pending_->subtract(table->id, result.rows);
+    return fail(std::move(flushed).error());
   }
   pending_->subtract(table->id, pending);
   export_changed_manifests(context, table);
