@@ -194,9 +194,13 @@ Result<bool> SegmentFiles::segment_exists(const Location& location, uint64_t seg
 
 void SegmentFiles::discard_segment(const Location& location, uint64_t segment_id) {
   const std::string name = object_name(location.directory, cold::segment_file_name(segment_id));
-  for (const auto& object : {name, name + ".tmp"}) {
-    if (auto removed = location.objects->remove(object); !removed) log::warn("flush: {}", removed.error().message);
+  const auto warn = [](const Result<>& removed) {
+    if (!removed) log::warn("storage: {}", removed.error().message);
+  };
+  if (const auto staged = location.objects->staging_file(name); staged && storages_.disk().exists(*staged)) {
+    warn(storages_.disk().remove_file(*staged));
   }
+  warn(location.objects->remove(name));
 }
 
 Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,

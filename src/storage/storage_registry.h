@@ -79,6 +79,9 @@ class StorageRegistry {
   void put(RegisteredStoragePtr storage);
   void erase(std::string_view id);
 
+  // Where staged files lie.
+  platform::FileSystem& disk() const { return files_; }
+
   // What a segment is called in duck::Segment::path.
   std::string engine_path(const std::string& storage_id, const std::string& name) const;
   // The bytes [offset, offset + length) of a segment that has `size_bytes`; of a bucket by way of the cache.

@@ -164,6 +164,22 @@ def test_a_flush_goes_through_what_passes(s3):
         wait_until(lambda: not s3.objects("bucket/"), "the objects are removed")
 
 
+def test_what_a_bucket_refuses_is_not_kept_on_the_disk(s3):
+    with Server(s3_config()) as server:
+        root = server.root()
+        prepare(root, s3)
+        # The flush looks whether the object is there, then puts it.
+        s3.gateway.fail({"kind": "pass"}, {"kind": "status", "status": 403, "code": "AccessDenied"})
+        root.run("STORAGE FLUSH TABLE app.t")
+        failed = "WHERE job_type = 'flush' AND status = 'failed'"
+        wait_until(lambda: root.count("system.jobs", failed) == 1, "the flush fails")
+        assert files(server.data_path / "s3" / "staging") == []
+        root.flush("app.t")
+        assert root.value("SELECT COUNT(v) FROM app.t") == "3001"
+        root.run("DROP TABLE app.t")
+        wait_until(lambda: not s3.objects("bucket/"), "the objects are removed")
+
+
 def test_secrets_are_nowhere(s3):
     with Server(s3_config()) as server:
         root = server.root()
