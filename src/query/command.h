@@ -106,6 +106,11 @@ class Command {
   virtual Result<StatementResult> run(const Services& services, const StatementContext& context) const = 0;
 };
 
+// A column of a result that no stored one is behind.
+inline duck::ResultColumn result_column(const char* name, model::TypeTag tag) {
+  return {name, model::DataType{tag}, nullptr};
+}
+
 // Rows that are already there, as a result. `rows[r][i]` belongs to `columns[i]`, whose sources are of `table`.
 std::unique_ptr<duck::QueryResult> make_result(std::vector<duck::ResultColumn> columns, std::vector<model::Row> rows,
                                                model::TablePtr table = nullptr);

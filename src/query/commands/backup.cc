@@ -64,9 +64,6 @@ class ShowBackup : public AboutBackup {
 
   Result<StatementResult> run(const Services& services, const StatementContext&) const override {
     KALAM_TRY(const auto manifest, read_backup(services, target_));
-    const auto column = [](const char* name, TypeTag tag) {
-      return duck::ResultColumn{name, model::DataType{tag}, nullptr};
-    };
     std::vector<model::Row> rows;
     for (const auto& table : manifest.tables) {
       rows.push_back({table.namespace_id, table.name, table.type, static_cast<int64_t>(table.rows),
@@ -74,12 +71,13 @@ class ShowBackup : public AboutBackup {
                       static_cast<int64_t>(table.size_bytes()), manifest.seq, manifest.created_at_us});
     }
     StatementResult result;
-    result.rows = make_result({column("namespace_id", TypeTag::kText), column("table_name", TypeTag::kText),
-                               column("table_type", TypeTag::kText), column("row_count", TypeTag::kBigInt),
-                               column("deleted_count", TypeTag::kBigInt), column("file_count", TypeTag::kBigInt),
-                               column("size_bytes", TypeTag::kBigInt), column("seq", TypeTag::kBigInt),
-                               column("created_at", TypeTag::kTimestamp)},
-                              std::move(rows));
+    result.rows =
+        make_result({result_column("namespace_id", TypeTag::kText), result_column("table_name", TypeTag::kText),
+                     result_column("table_type", TypeTag::kText), result_column("row_count", TypeTag::kBigInt),
+                     result_column("deleted_count", TypeTag::kBigInt), result_column("file_count", TypeTag::kBigInt),
+                     result_column("size_bytes", TypeTag::kBigInt), result_column("seq", TypeTag::kBigInt),
+                     result_column("created_at", TypeTag::kTimestamp)},
+                    std::move(rows));
     return result;
   }
 };

@@ -10,8 +10,6 @@ using model::TypeTag;
 
 namespace {
 
-duck::ResultColumn result_column(const char* name, TypeTag tag) { return {name, model::DataType{tag}, nullptr}; }
-
 StatementResult describe(const model::TableDefinition& table) {
   std::vector<model::Row> rows;
   for (const auto& column : table.columns) {

@@ -122,12 +122,10 @@ class ShowCreateTable : public Command {
       return fail(ErrorCode::kInvalidOperation, qualified + " is a view; its SELECT is in information_schema.views");
     }
     KALAM_CHECK(check_access(*table, context.caller, Access::kRead));
-    const auto column = [](const char* name) {
-      return duck::ResultColumn{name, model::DataType{TypeTag::kText}, nullptr};
-    };
     StatementResult result;
-    result.rows = make_result({column("table_name"), column("create_statement")},
-                              {{table->qualified_name(), create_statement(*table)}});
+    result.rows =
+        make_result({result_column("table_name", TypeTag::kText), result_column("create_statement", TypeTag::kText)},
+                    {{table->qualified_name(), create_statement(*table)}});
     return result;
   }
 

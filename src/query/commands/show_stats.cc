@@ -84,17 +84,14 @@ class ShowStats : public Command {
     KALAM_TRY(const auto users, scopes(services, *table, context.caller, snapshot));
     for (const auto& user : users) KALAM_CHECK(add_scope(services, table, UserId(user), snapshot, numbers));
 
-    const auto column = [](const char* name, TypeTag tag) {
-      return duck::ResultColumn{name, model::DataType{tag}, nullptr};
-    };
     StatementResult result;
     result.rows = make_result(
-        {column("table_name", TypeTag::kText), column("namespace", TypeTag::kText),
-         column("schema_version", TypeTag::kInt), column("logical_rows", TypeTag::kBigInt),
-         column("flushed_segments", TypeTag::kBigInt), column("active_streams", TypeTag::kBigInt),
-         column("memory_bytes", TypeTag::kBigInt), column("hot_rows", TypeTag::kBigInt),
-         column("cold_rows", TypeTag::kBigInt), column("storage_bytes", TypeTag::kBigInt),
-         column("last_flushed_at", TypeTag::kTimestamp)},
+        {result_column("table_name", TypeTag::kText), result_column("namespace", TypeTag::kText),
+         result_column("schema_version", TypeTag::kInt), result_column("logical_rows", TypeTag::kBigInt),
+         result_column("flushed_segments", TypeTag::kBigInt), result_column("active_streams", TypeTag::kBigInt),
+         result_column("memory_bytes", TypeTag::kBigInt), result_column("hot_rows", TypeTag::kBigInt),
+         result_column("cold_rows", TypeTag::kBigInt), result_column("storage_bytes", TypeTag::kBigInt),
+         result_column("last_flushed_at", TypeTag::kTimestamp)},
         {{table->name, table->namespace_id, int64_t{table->schema_version}, numbers.hot_rows + numbers.cold_rows,
           numbers.segments, Value(), numbers.hot_bytes, numbers.hot_rows, numbers.cold_rows, numbers.segment_bytes,
           numbers.last_flushed_us == 0 ? Value() : Value(numbers.last_flushed_us)}});

@@ -164,19 +164,17 @@ class CheckStorage : public Command {
       health.error = storage->objects.error().message;
     }
     const auto [total_bytes, used_bytes] = extended ? space(*storage) : std::pair<Value, Value>();
-    const auto column = [](const char* name, TypeTag tag) {
-      return duck::ResultColumn{name, model::DataType{tag}, nullptr};
-    };
     StatementResult result;
-    result.rows = make_result(
-        {column("storage_id", TypeTag::kText), column("status", TypeTag::kText), column("readable", TypeTag::kBoolean),
-         column("writable", TypeTag::kBoolean), column("listable", TypeTag::kBoolean),
-         column("deletable", TypeTag::kBoolean), column("latency_ms", TypeTag::kBigInt),
-         column("total_bytes", TypeTag::kBigInt), column("used_bytes", TypeTag::kBigInt),
-         column("error", TypeTag::kText), column("tested_at", TypeTag::kTimestamp)},
-        {{id, std::string(health.status()), health.readable, health.writable, health.listable, health.deletable,
-          health.latency_ms, total_bytes, used_bytes, health.error.empty() ? Value() : Value(health.error),
-          services.clock.now_us()}});
+    result.rows =
+        make_result({result_column("storage_id", TypeTag::kText), result_column("status", TypeTag::kText),
+                     result_column("readable", TypeTag::kBoolean), result_column("writable", TypeTag::kBoolean),
+                     result_column("listable", TypeTag::kBoolean), result_column("deletable", TypeTag::kBoolean),
+                     result_column("latency_ms", TypeTag::kBigInt), result_column("total_bytes", TypeTag::kBigInt),
+                     result_column("used_bytes", TypeTag::kBigInt), result_column("error", TypeTag::kText),
+                     result_column("tested_at", TypeTag::kTimestamp)},
+                    {{id, std::string(health.status()), health.readable, health.writable, health.listable,
+                      health.deletable, health.latency_ms, total_bytes, used_bytes,
+                      health.error.empty() ? Value() : Value(health.error), services.clock.now_us()}});
     return result;
   }
 

@@ -29,15 +29,12 @@ class SubscribeTo : public Command {
     const std::string uuid = model::format_uuid(platform::make_uuid_v4(services.random));
     const nlohmann::ordered_json subscription{
         {"id", "sub-" + table->namespace_id + "-" + table->name + "-" + uuid}, {"sql", select}, {"options", options_}};
-    const auto column = [](const char* name, TypeTag tag) {
-      return duck::ResultColumn{name, model::DataType{tag}, nullptr};
-    };
-    duck::ResultColumn subscription_column = column("subscription", TypeTag::kJson);
+    duck::ResultColumn subscription_column = result_column("subscription", TypeTag::kJson);
     subscription_column.inline_json = true;  // ready to be sent as it is
     StatementResult result;
     result.rows = make_result(
-        {column("status", TypeTag::kText), column("ws_url", TypeTag::kText), std::move(subscription_column),
-         column("message", TypeTag::kText)},
+        {result_column("status", TypeTag::kText), result_column("ws_url", TypeTag::kText),
+         std::move(subscription_column), result_column("message", TypeTag::kText)},
         {{std::string("subscription_required"), "ws://" + context.host + "/v1/ws", subscription.dump(),
           std::string(
               "Open a WebSocket at ws_url, authenticate, and send {\"type\":\"subscribe\",\"subscription\":…} with "
