@@ -76,6 +76,30 @@ Result<ManifestVersions> manifest_versions(std::string_view record);
 std::string to_json(const Manifest& manifest, const model::TableDefinition& table, const UserId& user,
                     const std::vector<std::shared_ptr<const PositionSet>>& deletions, bool with_values = true);
 
+// What manifest.json tells of a segment.
+struct ExportedSegment {
+  uint64_t id = 0;
+  uint64_t row_count = 0;
+  uint64_t size_bytes = 0;
+  uint64_t checksum = 0;  // XXH3 of the file; 0: not known
+  int64_t created_at_us = 0;
+  std::shared_ptr<const PositionSet> deletions;  // nullptr: none
+};
+struct ExportedManifest {
+  std::string table;  // "ns.t" as it was called then
+  UserId user;        // empty for SHARED tables
+  uint64_t version = 0;
+  uint64_t last_segment = 0;  // the highest number that was given
+  int64_t created_at_us = 0;
+  int64_t updated_at_us = 0;
+  std::vector<ExportedSegment> segments;  // ascending by id
+
+  // nullptr where there is none.
+  const ExportedSegment* find(uint64_t segment_id) const;
+};
+// Reads what to_json() wrote with values. Errors: kCorruption for anything else.
+Result<ExportedManifest> parse_json(std::string_view text);
+
 // "batch-7.parquet"; and its number, or nullopt for other names. `temporary` is set for "batch-7.parquet.tmp".
 std::string segment_file_name(uint64_t segment_id);
 struct SegmentFileName {

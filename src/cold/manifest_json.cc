@@ -1,8 +1,11 @@
-// manifest.json, as clients of version 0.4 know it, with the deletion vectors.
+// manifest.json, as clients of version 0.4 know it, with the deletion vectors and checksums.
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
+#include <xxhash.h>
 
 #include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "cold/manifest.h"
 #include "model/key_codec.h"
@@ -22,14 +25,51 @@ void put(Writer& json, std::string_view name, uint64_t number) {
   json.Uint64(number);
 }
 
+// What is before the checksum, which is the last member and covers all of it.
+constexpr std::string_view kChecksumMember = ",\"checksum\":\"";
+constexpr size_t kHexDigits = 16;
+
+std::string hex(uint64_t number) {
+  std::string text(kHexDigits, '0');
+  for (size_t i = 0; i < kHexDigits; ++i) text[kHexDigits - 1 - i] = "0123456789abcdef"[number >> (4 * i) & 15];
+  return text;
+}
+
+// nullopt for what is not 16 hexadecimal digits.
+std::optional<uint64_t> from_hex(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
+  if (text.size() != kHexDigits || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 std::string base64(std::string_view bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t group = 0;
     const size_t length = std::min<size_t>(3, bytes.size() - i);
     for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < length ? static_cast<unsigned char>(bytes[i + j]) : 0);
-    for (size_t j = 0; j < 4; ++j) out.push_back(j <= length ? kDigits[group >> (18 - 6 * j) & 63] : '=');
+    for (size_t j = 0; j < 4; ++j) out.push_back(j <= length ? kBase64Digits[group >> (18 - 6 * j) & 63] : '=');
+  }
+  return out;
+}
+
+// nullopt for text that base64() does not make.
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string out;
+  if (text.size() % 4 != 0) return std::nullopt;
+  for (size_t i = 0; i < text.size(); i += 4) {
+    std::string_view digits = text.substr(i, 4);
+    if (i + 4 == text.size()) digits = digits.substr(0, std::max<size_t>(2, digits.find_last_not_of('=') + 1));
+    uint32_t group = 0;
+    for (size_t j = 0; j < 4; ++j) {
+      const size_t value = j < digits.size() ? kBase64Digits.find(digits[j]) : 0;
+      if (value == kBase64Digits.npos) return std::nullopt;
+      group = group << 6 | static_cast<uint32_t>(value);
+    }
+    for (size_t j = 0; j + 1 < digits.size(); ++j) out.push_back(static_cast<char>(group >> (16 - 8 * j) & 0xFF));
   }
   return out;
 }
@@ -118,6 +158,7 @@ void put_segment(Writer& json, const SegmentEntry& segment, const model::TableDe
   put(json, "created_at", static_cast<uint64_t>(segment.created_at_us / 1000));
   put(json, "schema_version", segment.schema_version);
   put(json, "status", std::string_view("committed"));
+  if (segment.checksum != 0) put(json, "xxh3", hex(segment.checksum));
   put_column_stats(json, segment, table, with_values);
   json.Key("deletion_vector");
   if (deletions != nullptr && !deletions->empty()) {
@@ -159,7 +200,89 @@ std::string to_json(const Manifest& manifest, const model::TableDefinition& tabl
   json.StartObject();
   json.EndObject();
   json.EndObject();
-  return {buffer.GetString(), buffer.GetSize()};
+  std::string text(buffer.GetString(), buffer.GetSize() - 1);
+  const uint64_t checksum = XXH3_64bits(text.data(), text.size());
+  return text.append(kChecksumMember).append(hex(checksum)).append("\"}");
+}
+
+namespace {
+
+std::unexpected<Error> damaged(std::string_view what) {
+  return fail(ErrorCode::kCorruption, "manifest.json is damaged: " + std::string(what));
+}
+
+bool is_as_written(std::string_view text) {
+  const size_t at = text.rfind(kChecksumMember);
+  if (at == text.npos) return false;
+  const std::string_view rest = text.substr(at + kChecksumMember.size());
+  return rest.size() == kHexDigits + 2 && rest.ends_with("\"}") &&
+         rest.substr(0, kHexDigits) == hex(XXH3_64bits(text.data(), at));
+}
+
+// Throw for anything else.
+uint64_t number(const nlohmann::json& json) { return json.get_ref<const nlohmann::json::number_unsigned_t&>(); }
+int64_t time_us(const nlohmann::json& json) {
+  return static_cast<int64_t>(std::min<uint64_t>(number(json), INT64_MAX / 1000)) * 1000;
+}
+
+Result<ExportedSegment> exported_segment(const nlohmann::json& json) {
+  ExportedSegment segment;
+  const std::string name = json.at("id");
+  const auto parsed = parse_segment_file_name(name);
+  if (!parsed || parsed->temporary) return damaged("a segment has no number");
+  segment.id = parsed->segment_id;
+  segment.row_count = number(json.at("row_count"));
+  segment.size_bytes = number(json.at("size_bytes"));
+  segment.created_at_us = time_us(json.at("created_at"));
+  if (const auto checksum = json.find("xxh3"); checksum != json.end()) {
+    const auto number = from_hex(checksum->get<std::string>());
+    if (!number) return damaged("a segment's checksum is none");
+    segment.checksum = *number;
+  }
+  if (const auto vector = json.find("deletion_vector"); vector != json.end() && !vector->is_null()) {
+    const auto bytes = from_base64(vector->get<std::string>());
+    if (!bytes) return damaged("a deletion vector is not base64");
+    KALAM_TRY(auto positions, PositionSet::decode(*bytes));
+    segment.deletions = std::make_shared<const PositionSet>(std::move(positions));
+    std::vector<uint32_t> outside;
+    if (segment.row_count < UINT32_MAX) {
+      segment.deletions->append_range(static_cast<uint32_t>(segment.row_count), UINT32_MAX, outside);
+    }
+    if (!outside.empty()) return damaged("a deletion vector names rows that its segment does not have");
+  }
+  return segment;
+}
+
+}  // namespace
+
+const ExportedSegment* ExportedManifest::find(uint64_t segment_id) const {
+  const auto found = std::ranges::lower_bound(segments, segment_id, {}, &ExportedSegment::id);
+  return found != segments.end() && found->id == segment_id ? &*found : nullptr;
+}
+
+Result<ExportedManifest> parse_json(std::string_view text) {
+  if (!is_as_written(text)) return damaged("its checksum is missing or another");
+  try {
+    const auto json = nlohmann::json::parse(text);
+    ExportedManifest manifest;
+    manifest.table = json.at("table_id");
+    if (!json.at("user_id").is_null()) manifest.user = UserId(json.at("user_id").get<std::string>());
+    manifest.version = number(json.at("version"));
+    manifest.created_at_us = time_us(json.at("created_at"));
+    manifest.updated_at_us = time_us(json.at("updated_at"));
+    manifest.last_segment = number(json.at("last_sequence_number"));
+    for (const auto& segment : json.at("segments")) {
+      KALAM_TRY(auto one, exported_segment(segment));
+      manifest.segments.push_back(std::move(one));
+    }
+    std::ranges::sort(manifest.segments, {}, &ExportedSegment::id);
+    if (std::ranges::adjacent_find(manifest.segments, {}, &ExportedSegment::id) != manifest.segments.end()) {
+      return damaged("two segments have one number");
+    }
+    return manifest;
+  } catch (const nlohmann::json::exception&) {
+    return damaged("members are missing or of another kind");
+  }
 }
 
 }  // namespace kalamdb::cold

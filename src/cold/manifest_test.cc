@@ -163,5 +163,45 @@ TEST(ManifestJson, HasTheKeysThatClientsKnow) {
   EXPECT_TRUE(json["user_id"].is_null());
 }
 
+TEST(ManifestJson, IsReadAsItWasWrittenOrIsAnError) {
+  model::TableDefinition table;
+  table.namespace_id = "app";
+  table.name = "notes";
+  Manifest manifest = example();
+  manifest.segments[1].checksum = 0xFEDC'BA98'7654'3210;
+  auto deleted = std::make_shared<PositionSet>();
+  for (uint32_t i = 0; i < 40; i += 3) deleted->add(i);
+  const std::string text = to_json(manifest, table, UserId("an\"n"), {nullptr, deleted});
+  const auto read = parse_json(text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->table, "app.notes");
+  EXPECT_EQ(read->user, UserId("an\"n"));
+  EXPECT_EQ(read->version, 3u);
+  EXPECT_EQ(read->last_segment, 4u);
+  ASSERT_EQ(read->segments.size(), 2u);
+  EXPECT_EQ(read->segments[0].deletions, nullptr);
+  const ExportedSegment* const last = read->find(4);
+  ASSERT_NE(last, nullptr);
+  EXPECT_EQ(last->row_count, 40u);
+  EXPECT_EQ(last->checksum, manifest.segments[1].checksum);
+  EXPECT_EQ(last->deletions->encode(), deleted->encode());
+  EXPECT_EQ(read->find(3), nullptr);
+  for (size_t length = 0; length < text.size(); ++length) {
+    ASSERT_EQ(parse_json(text.substr(0, length)).error().code, ErrorCode::kCorruption) << length;
+  }
+  for (size_t bit = 0; bit < text.size() * 8; ++bit) {
+    std::string flipped = text;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    ASSERT_FALSE(parse_json(flipped)) << bit << ": " << flipped;
+  }
+}
+
+TEST(ManifestJson, AVectorOfRowsThatAreNotThereIsRefused) {
+  model::TableDefinition table;
+  auto deleted = std::make_shared<PositionSet>();
+  deleted->add(40);
+  EXPECT_EQ(parse_json(to_json(example(), table, UserId(), {nullptr, deleted})).error().code, ErrorCode::kCorruption);
+}
+
 }  // namespace
 }  // namespace kalamdb::cold

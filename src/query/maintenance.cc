@@ -238,9 +238,10 @@ void MaintenanceSchedule::tick() {
       if (auto evicted = evict(services_, table); !evicted && evicted.error().code != ErrorCode::kConflict) {
         log::error("rows of {} cannot be evicted: {}", table->qualified_name(), evicted.error().message);
       }
-    } else if (table->options.flush_policy) {
-      flush_if_due(*table);
+      continue;
     }
+    services_.storage.export_manifests(table);
+    if (table->options.flush_policy) flush_if_due(*table);
   }
 }
 

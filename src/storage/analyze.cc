@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "cold/bloom.h"
 #include "hot/keys.h"
 #include "storage/manifest_export.h"
+#include "storage/segment_facts.h"
 #include "storage/segments_change.h"
 
 namespace kalamdb::storage {
@@ -56,28 +56,13 @@ class AnalyzeChange final : public SegmentsChange {
 Result<Analyzed> read(const SegmentsContext& context, const model::TablePtr& table, duck::Segment segment) {
   segment.deleted = nullptr;
   KALAM_TRY(const auto rows, context.engine.read_segment(table, segment));
-  std::vector<model::ColumnStatsBuilder> builders;
-  std::vector<const model::ColumnDefinition*> columns;
-  for (const auto& column : table->columns) {
-    if (column.is_system() && column.name != model::kHiddenKeyColumn) continue;
-    builders.emplace_back(column);
-    columns.push_back(&column);
-  }
-  std::vector<std::string> keys;
+  SegmentFacts facts(*table);
   while (true) {
     KALAM_TRY(const duck::SegmentRow* row, rows->next());
     if (row == nullptr) break;
-    keys.push_back(row->key);
-    KALAM_TRY(const auto view, model::RowView::open(row->row));
-    for (size_t i = 0; i < columns.size(); ++i) {
-      KALAM_TRY(const auto value, view.get(*columns[i]));
-      builders[i].add(value);
-    }
+    KALAM_CHECK(facts.add(*row));
   }
-  Analyzed analyzed{.id = segment.id, .filter_record = cold::BloomFilter::build(keys).record()};
-  for (const auto& builder : builders) analyzed.columns.push_back(builder.finish());
-  std::ranges::sort(analyzed.columns, {}, &model::ColumnStats::slot);
-  return analyzed;
+  return Analyzed{.id = segment.id, .columns = facts.columns(), .filter_record = facts.filter_record()};
 }
 
 }  // namespace

@@ -1,31 +1,10 @@
 // Flush and lookup with the real engine and real Parquet files.
-#include <gtest/gtest.h>
-
-#include "storage/test_database.h"
+#include "storage/test_real_engine.h"
 
 namespace kalamdb::storage {
 namespace {
 
-class EngineFlushTest : public DatabaseTest {
- protected:
-  duck::Engine& engine() override {
-    if (real_ == nullptr) {
-      duck::EngineOptions options;
-      options.threads = 4;  // so that order is not kept by chance
-      options.temp_directory = testing::TempDir() + "/engine_flush_test." + std::to_string(getpid());
-      auto created = duck::Engine::create(options);
-      if (!created) ADD_FAILURE() << created.error().message;
-      real_ = *std::move(created);
-    }
-    return *real_;
-  }
-  void TearDown() override {
-    DatabaseTest::TearDown();
-    std::filesystem::remove_all(testing::TempDir() + "/engine_flush_test." + std::to_string(getpid()));
-  }
-
-  std::unique_ptr<duck::Engine> real_;
-};
+using EngineFlushTest = RealEngineTest;
 
 TEST_F(EngineFlushTest, PositionsAreThoseOfTheKeysInOrder) {
   constexpr int64_t kRows = 150'000;  // several row groups

@@ -1,7 +1,12 @@
 // What keeps a table's segments in shape: compaction, VACUUM, ANALYZE.
+#include <mutex>
+
+#include "base/log.h"
 #include "hot/keys.h"
 #include "storage/analyze.h"
 #include "storage/compact.h"
+#include "storage/manifest_export.h"
+#include "storage/manifest_rebuild.h"
 #include "storage/retention.h"
 #include "storage/storage_impl.h"
 #include "storage/ttl.h"
@@ -43,6 +48,10 @@ Result<VacuumResult> StorageImpl::vacuum(const model::TablePtr& table, const std
   const auto mutexes = table_mutexes(table->id);
   {
     const std::lock_guard lock(mutexes->maintenance);
+    {
+      const std::lock_guard nobody_writes(mutexes->segments);
+      KALAM_CHECK(rebuild_damaged(table));
+    }
     const SegmentsContext context = segments_context();
     const Seq up_to = last_seq_at(clock_.now_us() / 1000 - static_cast<int64_t>(retention_hours) * 3'600'000);
     KALAM_TRY(const auto users, maintained_users(table, user));
@@ -66,7 +75,12 @@ Result<uint64_t> StorageImpl::remove_orphans(const model::TablePtr& table) {
   CommitRequest probe;
   probe.records.push_back({.space = RecordSpace::kRetention, .key = hot::table_prefix(table->id)});
   KALAM_CHECK(committer_->commit(std::move(probe)));
-  return segment_files_.remove_orphans(*store_, table->id);
+  KALAM_TRY(auto orphans, segment_files_.remove_orphans(*store_, table->id));
+  if (orphans.lost_scopes.empty()) return orphans.removed;
+  const uint64_t removed = orphans.removed;
+  for (const std::string& scope : orphans.lost_scopes) KALAM_CHECK(rebuild(table, scope));
+  KALAM_TRY(orphans, segment_files_.remove_orphans(*store_, table->id));
+  return removed + orphans.removed;
 }
 
 Result<AnalyzeResult> StorageImpl::analyze(const model::TablePtr& table, const std::optional<UserId>& user) {
@@ -85,6 +99,10 @@ Result<std::vector<ManifestInfo>> StorageImpl::manifests(const model::TablePtr& 
   KALAM_TRY(const auto users, segment_users(table->id, snapshot));
   for (const UserId& user : users) {
     const std::string scope = hot::scope_prefix(table->id, user);
+    if (!segments_->damaged(scope).empty()) {
+      manifests.push_back({.user = user, .json = "{}", .exported = ManifestInfo::Exported::kUnreadable});
+      continue;
+    }
     KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
     KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, snapshot));
     ManifestInfo info{.user = user, .version = manifest->version, .updated_at_us = manifest->updated_at_us};
@@ -100,6 +118,27 @@ Result<std::vector<ManifestInfo>> StorageImpl::manifests(const model::TablePtr& 
     manifests.push_back(std::move(info));
   }
   return manifests;
+}
+
+void StorageImpl::export_manifests(const model::TablePtr& table) {
+  if (!segments_->has_changed(hot::table_prefix(table->id))) return;
+  // On a thread of the collector's: a bucket may be slow or away.
+  collector_->add_later([this, table]() -> Result<> {
+    const auto mutexes = table_mutexes(table->id);
+    const std::unique_lock lock(mutexes->segments, std::try_to_lock);
+    if (lock) (void)export_changed_manifests(segments_context(), table);  // else a flush does it
+    return {};
+  });
+}
+
+void StorageImpl::export_all_manifests() {
+  if (!segments_->has_changed("")) return;
+  const auto tables = stored_tables(*store_);
+  if (!tables) return log::warn("storage: {}", tables.error().message);
+  for (const auto& [id, table] : *tables) {
+    // A bucket that is away must not hold up the end for each of its manifests.
+    if (!export_changed_manifests(segments_context(), table)) return;
+  }
 }
 
 Result<Seq> StorageImpl::removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,

@@ -5,9 +5,11 @@
 
 namespace kalamdb::storage {
 
-// Logs what fails: the record in the hot store is what counts, and the next export has all of it.
-void export_manifest(const SegmentsContext& context, const model::TablePtr& table, const UserId& user);
+// False when it failed, which the log tells: the record in the hot store is what counts, and the scope stays noted as
+// changed, so that the next export has all of it.
+bool export_manifest(const SegmentsContext& context, const model::TablePtr& table, const UserId& user);
 // Of all scopes of the table of which rows in segments were deleted or updated since.
-void export_changed_manifests(const SegmentsContext& context, const model::TablePtr& table);
+// False when one failed, behind which no other is tried.
+bool export_changed_manifests(const SegmentsContext& context, const model::TablePtr& table);
 
 }  // namespace kalamdb::storage

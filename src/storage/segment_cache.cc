@@ -1,6 +1,7 @@
 #include "storage/segment_cache.h"
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "cold/deletion_vector.h"
 
 namespace kalamdb::storage {
@@ -35,6 +36,7 @@ Result<> for_each_manifest(const hot::Store& store, std::string_view prefix, con
 }
 
 Result<uint64_t> SegmentCache::segments_version(const std::string& scope, const hot::SnapshotPtr& snapshot) {
+  KALAM_CHECK(check_sound(scope));
   KALAM_TRY(const auto record, store_.get_record(RecordSpace::kManifest, scope, snapshot));
   if (!record) return 0;
   KALAM_TRY(const auto versions, cold::manifest_versions(*record));
@@ -42,6 +44,7 @@ Result<uint64_t> SegmentCache::segments_version(const std::string& scope, const 
 }
 
 Result<cold::ManifestPtr> SegmentCache::manifest(const std::string& scope, const hot::SnapshotPtr& snapshot) {
+  KALAM_CHECK(check_sound(scope));
   KALAM_TRY(const auto record, store_.get_record(RecordSpace::kManifest, scope, snapshot));
   if (!record) return nullptr;
   KALAM_TRY(const auto versions, cold::manifest_versions(*record));
@@ -74,11 +77,48 @@ std::vector<std::string> SegmentCache::take_changed(std::string_view prefix) {
   return scopes;
 }
 
-void SegmentCache::put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions) {
-  {
-    const std::lock_guard lock(mutex_);
-    changed_.insert(record_key.substr(0, record_key.size() - sizeof(uint64_t)));
+void SegmentCache::note_changed(const std::string& scope) {
+  const std::lock_guard lock(mutex_);
+  changed_.insert(scope);
+}
+
+bool SegmentCache::has_changed(std::string_view prefix) const {
+  const std::lock_guard lock(mutex_);
+  const auto scope = changed_.lower_bound(prefix);
+  return scope != changed_.end() && scope->starts_with(prefix);
+}
+
+void SegmentCache::set_damaged(const std::string& scope, Error why) {
+  const std::lock_guard lock(mutex_);
+  damaged_.insert_or_assign(scope, std::move(why));
+  any_damaged_ = true;
+}
+
+void SegmentCache::set_sound(const std::string& scope) {
+  const std::lock_guard lock(mutex_);
+  damaged_.erase(scope);
+  any_damaged_ = !damaged_.empty();
+}
+
+std::vector<std::string> SegmentCache::damaged(std::string_view prefix) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> scopes;
+  for (auto it = damaged_.lower_bound(prefix); it != damaged_.end() && it->first.starts_with(prefix); ++it) {
+    scopes.push_back(it->first);
   }
+  return scopes;
+}
+
+Result<> SegmentCache::check_sound(const std::string& scope) const {
+  if (!any_damaged_) return {};
+  const std::lock_guard lock(mutex_);
+  const auto damaged = damaged_.find(scope);
+  if (damaged == damaged_.end()) return {};
+  return fail(damaged->second);
+}
+
+void SegmentCache::put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions) {
+  note_changed(record_key.substr(0, record_key.size() - sizeof(uint64_t)));
   // A position takes two bytes in the common container of a Roaring bitmap, up to a full container's 8 KiB.
   const size_t cost = kEntryBytes + 2 * deletions->size();
   deletions_.put(versioned(record_key, static_cast<uint64_t>(version)), std::move(deletions), cost);
@@ -121,8 +161,16 @@ Result<std::shared_ptr<const cold::BloomFilter>> SegmentCache::filter(const std:
   if (auto cached = filters_.get(key)) return cached;
   KALAM_TRY(auto record, store_.get_record(RecordSpace::kFilter, key, nullptr));
   if (!record) return nullptr;
-  KALAM_TRY(auto decoded, cold::BloomFilter::decode(*std::move(record)));
-  auto filter = std::make_shared<const cold::BloomFilter>(std::move(decoded));
+  auto decoded = cold::BloomFilter::decode(*std::move(record));
+  if (!decoded) {
+    const std::lock_guard lock(mutex_);
+    if (!damaged_filters_.insert(std::move(key)).second) return nullptr;
+    log::warn(
+        "storage: the Bloom filter of segment {} is damaged; until ANALYZE makes it again, look-ups read the file",
+        segment_id);
+    return nullptr;
+  }
+  auto filter = std::make_shared<const cold::BloomFilter>(*std::move(decoded));
   filters_.put(std::move(key), filter, kEntryBytes + filter->record().size());
   return filter;
 }

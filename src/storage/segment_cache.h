@@ -1,7 +1,9 @@
 // Manifests, deletion vectors and Bloom filters as they are at a snapshot, read from the hot store and kept decoded.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -25,7 +27,7 @@ std::string segment_record_key(const std::string& scope, uint64_t segment_id);
 Result<> for_each_manifest(const hot::Store& store, std::string_view prefix, const hot::SnapshotPtr& snapshot,
                            const std::function<Result<>(const cold::Manifest&)>& visit);
 
-// Thread-safe. `snapshot` nullptr reads the newest state. Errors: kCorruption, kIo.
+// Thread-safe. `snapshot` nullptr reads the newest state. Errors: kCorruption, kIo, and those of set_damaged().
 class SegmentCache {
  public:
   explicit SegmentCache(const hot::Store& store) : store_(store) {}
@@ -39,21 +41,35 @@ class SegmentCache {
   // The deletion vectors of all segments of `manifest`, in their order.
   Result<std::vector<DeletionsPtr>> all_deletions(const std::string& scope, const cold::Manifest& manifest,
                                                   const hot::SnapshotPtr& snapshot);
-  // nullptr for a segment without one.
+  // nullptr for a segment without one, or whose is damaged: any key may be there.
   Result<std::shared_ptr<const cold::BloomFilter>> filter(const std::string& scope, uint64_t segment_id);
 
   // What the committer has just written, so that nobody needs to decode it. Its scope is noted as changed.
   void put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions);
+  // The scope's deletions have changed, or are not in manifest.json for another reason.
+  void note_changed(const std::string& scope);
+  bool has_changed(std::string_view prefix) const;
+
+  // A scope whose manifest or deletion vectors cannot be used until set_sound(): reading them fails with `why`, which
+  // takes the place of an earlier one.
+  void set_damaged(const std::string& scope, Error why);
+  void set_sound(const std::string& scope);
+  // The damaged scopes that start with `prefix`.
+  std::vector<std::string> damaged(std::string_view prefix) const;
 
   // Takes the scopes that start with `prefix` and have deletions that manifest.json may not have yet.
   std::vector<std::string> take_changed(std::string_view prefix);
 
  private:
   Result<DeletionsPtr> decode_deletions(const std::string& record_key, std::string_view record);
+  Result<> check_sound(const std::string& scope) const;
 
   const hot::Store& store_;
-  std::mutex mutex_;
-  std::set<std::string, std::less<>> changed_;  // scopes
+  mutable std::mutex mutex_;
+  std::map<std::string, Error, std::less<>> damaged_;  // by scope
+  std::atomic<bool> any_damaged_ = false;              // mostly there are none
+  std::set<std::string> damaged_filters_;              // of which the log tells already
+  std::set<std::string, std::less<>> changed_;         // scopes
   // By scope or segment and version; costs are in bytes.
   LruCache<cold::Manifest> manifests_{32 << 20};
   LruCache<PositionSet> deletions_{64 << 20};

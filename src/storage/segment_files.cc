@@ -1,9 +1,11 @@
 #include "storage/segment_files.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "cold/parquet_footer.h"
 #include "cold/path_template.h"
 #include "hot/keys.h"
 
@@ -19,14 +21,25 @@ std::string object_name(const std::string& directory, std::string_view file) {
 // How `named` segments are told apart.
 std::string place_of(const std::string& storage_id, const std::string& path) { return storage_id + ":" + path; }
 
-// Those of all segments whose manifests' keys start with `prefix`.
+// Those of all segments whose manifests' keys start with `prefix`. What a damaged manifest names is not among them.
 Result<std::unordered_set<std::string>> named_places(const hot::Store& store, const std::string& prefix) {
   std::unordered_set<std::string> named;
-  KALAM_CHECK(for_each_manifest(store, prefix, nullptr, [&](const cold::Manifest& manifest) -> Result<> {
-    for (const auto& segment : manifest.segments) named.insert(place_of(segment.storage, segment.path));
-    return {};
-  }));
+  KALAM_CHECK(
+      store.scan_records(hot::RecordSpace::kManifest, prefix, nullptr, [&](std::string_view, std::string_view record) {
+        const auto manifest = cold::decode_manifest(record);
+        if (!manifest) return true;
+        for (const auto& segment : manifest->segments) named.insert(place_of(segment.storage, segment.path));
+        return true;
+      }));
   return named;
+}
+
+TableId table_of(std::string_view scope) { return TableId(read_big_endian<uint32_t>(scope.data())); }
+
+// What is behind a name's last slash, and before it.
+std::string_view file_of(std::string_view name) { return name.substr(name.rfind('/') + 1); }
+std::string directory_of(std::string_view name) {
+  return std::string(name.substr(0, std::min(name.rfind('/'), name.size())));
 }
 
 // The record of a directory is [table][storage][00][directory] → [template]. Of `local` it was once
@@ -37,15 +50,17 @@ std::string directory_key(TableId table, const std::string& storage_id, const st
 
 }  // namespace
 
-Result<uint64_t> SegmentFiles::load(const hot::Store& store) {
+Result<SegmentFiles::Orphans> SegmentFiles::load(const hot::Store& store, const std::set<std::string>& damaged,
+                                                 const std::unordered_map<TableId, model::TablePtr>& tables) {
   Result<> outcome;
+  Named named;
   KALAM_CHECK(
       store.scan_records(hot::RecordSpace::kDirectory, "", nullptr, [&](std::string_view key, std::string_view record) {
         if (key.size() < sizeof(uint32_t)) {
           outcome = fail(ErrorCode::kCorruption, "The key of a table's directory is damaged");
           return false;
         }
-        const TableId table(read_big_endian<uint32_t>(key.data()));
+        const TableId table = table_of(key);
         key.remove_prefix(sizeof(uint32_t));
         Directory directory{.storage_id = std::string(cold::kLocalStorage), .path = std::string(record)};
         if (const size_t end = key.find('\0'); end != key.npos) {
@@ -56,51 +71,121 @@ Result<uint64_t> SegmentFiles::load(const hot::Store& store) {
         return true;
       }));
   KALAM_CHECK(outcome);
-  KALAM_TRY(const auto named, named_places(store, ""));
-  return collect_orphans(named);
+  KALAM_TRY(named.places, named_places(store, ""));
+  for (const std::string& scope : damaged) named.untouchable.insert(table_of(scope));
+  return collect_orphans(store, named, tables);
 }
 
-Result<uint64_t> SegmentFiles::collect_orphans(const std::unordered_set<std::string>& named) {
-  uint64_t removed = 0;
+Result<SegmentFiles::Orphans> SegmentFiles::collect_orphans(
+    const hot::Store& store, Named& named, const std::unordered_map<TableId, model::TablePtr>& tables) const {
+  Orphans orphans;
   for (const auto& storage : storages_.list()) {
     const std::string& id = storage->definition.id;
     if (storage->definition.type != cold::StorageType::kFilesystem) continue;  // VACUUM looks there
-    auto unnamed = remove_unnamed(**storage->objects, id, "", named);
+    auto removed = remove_unnamed(store, **storage->objects, id, "", named, orphans);
     // A disk that is not mounted must not keep the server from serving the others.
-    if (!unnamed && id != cold::kLocalStorage) {
-      log::warn("storage '{}' cannot be cleared of unfinished segments: {}", id, unnamed.error().message);
+    if (!removed && id != cold::kLocalStorage) {
+      log::warn("storage '{}' cannot be cleared of unfinished segments: {}", id, removed.error().message);
       continue;
     }
-    if (!unnamed) return unnamed;
-    removed += *unnamed;
+    KALAM_CHECK(removed);
   }
-  return removed;
+  // Files of a table that was dropped go with their directory.
+  std::erase_if(orphans.lost_scopes, [&](const std::string& scope) { return !tables.contains(table_of(scope)); });
+  return orphans;
 }
 
-Result<uint64_t> SegmentFiles::remove_unnamed(cold::ObjectStore& objects, const std::string& storage_id,
-                                              const std::string& directory,
-                                              const std::unordered_set<std::string>& named) {
+Result<> SegmentFiles::remove_unnamed(const hot::Store& store, cold::ObjectStore& objects,
+                                      const std::string& storage_id, const std::string& directory, Named& named,
+                                      Orphans& orphans) const {
   KALAM_TRY(const auto found, objects.list(directory));
-  uint64_t removed = 0;
+  KALAM_CHECK(find_lost_scopes(store, objects, storage_id, found, named, orphans.lost_scopes));
+  for (const std::string& scope : orphans.lost_scopes) named.untouchable.insert(table_of(scope));
   for (const auto& object : found) {
-    const auto name = cold::parse_segment_file_name(std::string_view(object.name).substr(object.name.rfind('/') + 1));
+    const auto name = cold::parse_segment_file_name(file_of(object.name));
     const std::string place = place_of(storage_id, object.name);
-    if (!name || (!name->temporary && named.contains(place)) || is_retired(place)) continue;
+    if (!name || (!name->temporary && named.places.contains(place)) || is_retired(place)) continue;
+    const auto owner = named.untouchable.empty() ? std::nullopt : owner_of(storage_id, object.name);
+    if (owner && named.untouchable.contains(*owner)) continue;
     KALAM_CHECK(objects.remove(object.name));
-    ++removed;
+    ++orphans.removed;
   }
-  return removed;
+  return {};
 }
 
-Result<uint64_t> SegmentFiles::remove_orphans(const hot::Store& store, TableId table) {
-  KALAM_TRY(const auto named, named_places(store, hot::table_prefix(table)));
-  uint64_t removed = 0;
+Result<> SegmentFiles::find_lost_scopes(const hot::Store& store, cold::ObjectStore& objects,
+                                        const std::string& storage_id, const std::vector<cold::ObjectInfo>& found,
+                                        const Named& named, std::set<std::string>& lost) const {
+  std::map<std::string, std::vector<const cold::ObjectInfo*>> unnamed;  // by directory
+  for (const auto& object : found) {
+    const auto name = cold::parse_segment_file_name(file_of(object.name));
+    const std::string place = place_of(storage_id, object.name);
+    if (!name || name->temporary || named.places.contains(place) || is_retired(place)) continue;
+    unnamed[directory_of(object.name)].push_back(&object);
+  }
+  for (const auto& object : found) {
+    if (file_of(object.name) != kManifestFile) continue;
+    const auto files = unnamed.find(directory_of(object.name));
+    const auto owner = owner_of(storage_id, object.name);
+    // It is exported when a manifest has been committed, and a scope keeps its manifest as long as there is the table.
+    if (files == unnamed.end() || !owner || named.untouchable.contains(*owner)) continue;
+    KALAM_TRY(const std::string text, objects.get(object.name));
+    const auto exported = cold::parse_json(text);
+    const auto is_named = [&](const cold::ObjectInfo* file) {
+      return exported->find(cold::parse_segment_file_name(file_of(file->name))->segment_id) != nullptr;
+    };
+    if (exported && std::ranges::none_of(files->second, is_named)) continue;
+    UserId user;
+    if (exported) {
+      user = exported->user;
+    } else {
+      const auto footer = cold::read_parquet_footer(objects, files->second[0]->name, files->second[0]->size_bytes);
+      if (!footer) continue;
+      user = UserId(footer->value("kalamdb.user"));
+    }
+    const std::string scope = hot::scope_prefix(*owner, user);
+    KALAM_TRY(const auto record, store.get_record(hot::RecordSpace::kManifest, scope, nullptr));
+    if (!record) lost.insert(scope);
+  }
+  return {};
+}
+
+std::optional<TableId> SegmentFiles::owner_of(const std::string& storage_id, std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  for (std::string directory = directory_of(name); !directory.empty(); directory = directory_of(directory)) {
+    if (const auto owner = owners_.find(Place(storage_id, directory)); owner != owners_.end()) return owner->second;
+  }
+  return std::nullopt;
+}
+
+Result<SegmentFiles::Orphans> SegmentFiles::remove_orphans(const hot::Store& store, TableId table) {
+  Named named;
+  KALAM_TRY(named.places, named_places(store, hot::table_prefix(table)));
+  Orphans orphans;
   for (const Directory& directory : directories_of(table)) {
     KALAM_TRY(const auto objects, storages_.objects(directory.storage_id));
-    KALAM_TRY(const uint64_t unnamed, remove_unnamed(*objects, directory.storage_id, directory.path, named));
-    removed += unnamed;
+    KALAM_CHECK(remove_unnamed(store, *objects, directory.storage_id, directory.path, named, orphans));
   }
-  return removed;
+  return orphans;
+}
+
+Result<std::vector<Location>> SegmentFiles::locations_of(const model::TableDefinition& table,
+                                                         const UserId& user) const {
+  std::vector<Location> locations;
+  for (const Directory& known : directories_of(table.id)) {
+    std::string path_template = known.path_template;
+    if (path_template.empty()) {
+      path_template = table.is_per_user() ? cold::kDefaultUserTemplate : cold::kDefaultSharedTemplate;
+    }
+    Location location{.storage_id = known.storage_id, .directory = known.path};
+    KALAM_TRY(location.objects, storages_.objects(known.storage_id));
+    if (const auto rest = cold::split_at_table(path_template).rest; !rest.empty()) {
+      KALAM_TRY(const std::string inner, cold::resolve_path(rest, {table.namespace_id, table.name, user}));
+      location.directory += "/" + inner;
+    }
+    locations.push_back(std::move(location));
+  }
+  return locations;
 }
 
 bool SegmentFiles::is_retired(const std::string& place) const {

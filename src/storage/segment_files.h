@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -54,9 +55,17 @@ class SegmentFiles {
   // Before the first flush.
   void set_user_storage(UserStorage user_storage) { user_storage_ = std::move(user_storage); }
 
+  // Segment files that no manifest names.
+  struct Orphans {
+    uint64_t removed = 0;
+    // Scopes whose manifest must have been lost: there is no record, but a manifest.json beside files that it names.
+    // Their tables' files were left.
+    std::set<std::string> lost_scopes;
+  };
   // Reads where tables lie, and removes segment files and unfinished ones that no manifest names from storages on
-  // disks. Returns how many were removed.
-  Result<uint64_t> load(const hot::Store& store);
+  // disks; but none of tables that have a scope in `damaged`, whose manifest cannot tell. `tables` are those there are.
+  Result<Orphans> load(const hot::Store& store, const std::set<std::string>& damaged,
+                       const std::unordered_map<TableId, model::TablePtr>& tables);
 
   // Errors: kUnavailable when its storage cannot be used.
   Result<Location> locate(const model::TableDefinition& table, const UserId& user);
@@ -84,8 +93,12 @@ class SegmentFiles {
   Result<> remove_segments(const std::vector<cold::SegmentEntry>& segments, const Location& replaced_at);
 
   // Removes segment files of a table, in all of its directories, that neither a manifest names nor readers may need, of
-  // what went wrong. Nobody must be writing segments of the table. Returns how many.
-  Result<uint64_t> remove_orphans(const hot::Store& store, TableId table);
+  // what went wrong. Nobody must be writing segments of the table, and all of its manifests must be readable.
+  Result<Orphans> remove_orphans(const hot::Store& store, TableId table);
+
+  // Everywhere that files of a scope may lie: each directory that its table ever had. `record` stays empty. Errors:
+  // kUnavailable when one of the storages cannot be used.
+  Result<std::vector<Location>> locations_of(const model::TableDefinition& table, const UserId& user) const;
 
   // The tables that have directories.
   std::vector<TableId> tables() const;
@@ -107,10 +120,22 @@ class SegmentFiles {
 
   using Place = std::pair<std::string, std::string>;  // a storage and a directory in it
 
-  Result<uint64_t> collect_orphans(const std::unordered_set<std::string>& named);
-  // Those below `directory` that are neither `named` nor retired.
-  Result<uint64_t> remove_unnamed(cold::ObjectStore& objects, const std::string& storage_id,
-                                  const std::string& directory, const std::unordered_set<std::string>& named);
+  // What is `named` by a manifest, and tables whose files are not to be removed.
+  struct Named {
+    std::unordered_set<std::string> places;
+    std::unordered_set<TableId> untouchable;
+  };
+  Result<Orphans> collect_orphans(const hot::Store& store, Named& named,
+                                  const std::unordered_map<TableId, model::TablePtr>& tables) const;
+  // Removes what lies below `directory` and is neither named nor retired. A table of which a scope is found to be lost
+  // becomes untouchable.
+  Result<> remove_unnamed(const hot::Store& store, cold::ObjectStore& objects, const std::string& storage_id,
+                          const std::string& directory, Named& named, Orphans& orphans) const;
+  Result<> find_lost_scopes(const hot::Store& store, cold::ObjectStore& objects, const std::string& storage_id,
+                            const std::vector<cold::ObjectInfo>& found, const Named& named,
+                            std::set<std::string>& lost) const;
+  // The table in one of whose directories a file lies.
+  std::optional<TableId> owner_of(const std::string& storage_id, std::string_view name) const;
   bool is_retired(const std::string& place) const;
   std::vector<Directory> directories_of(TableId table) const;
   Result<> remove_manifests(const std::vector<cold::SegmentEntry>& segments, const Place& but);

@@ -44,21 +44,24 @@ Result<> StorageImpl::open() {
   collector_ = std::make_unique<FileCollector>(*store_);
   KALAM_CHECK(files_.create_directories(options_.data_directory + "/storage"));
   KALAM_CHECK(storages_.load(*store_));
-  KALAM_TRY(const uint64_t orphans, segment_files_.load(*store_));
-  if (orphans > 0) log::info("storage: removed {} segment files of unfinished flushes", orphans);
+  segments_ = std::make_unique<SegmentCache>(*store_);
+  KALAM_CHECK(load_segment_files());
   // The directories themselves must survive a power failure as what is in them does.
   KALAM_CHECK(files_.sync_directory(options_.data_directory));
-  segments_ = std::make_unique<SegmentCache>(*store_);
   pending_ = std::make_unique<PendingRows>(*store_);
   KALAM_TRY(committer_, CommitterThread::start(*store_, *segments_, clock_, options_.durability, options_.node_number));
   committer_->add_early_listener([this](const ChangeSetPtr& changes) {
     pending_->add(*changes);
     watches_.add(changes);
   });
-  return remove_leftover_directories();
+  KALAM_CHECK(remove_leftover_directories());
+  begin_rebuilds();
+  return {};
 }
 
 void StorageImpl::stop() {
+  is_stopping_ = true;
+  if (!is_stopped_.exchange(true) && committer_ != nullptr) export_all_manifests();
   remote_reader_.stop();
   storages_.stop();
   if (collector_ != nullptr) collector_->stop();
@@ -282,10 +285,11 @@ Result<uint64_t> StorageImpl::scopes_in(std::string_view storage_id) {
 Result<uint64_t> StorageImpl::remove_segments(const model::TablePtr& table) {
   const auto mutexes = table_mutexes(table->id);
   const std::scoped_lock lock(mutexes->maintenance, mutexes->segments);
-  KALAM_TRY(const TableStats before, stats(table));
+  for (const std::string& scope : segments_->damaged(hot::table_prefix(table->id))) segments_->set_sound(scope);
+  const auto before = stats(table);  // of damaged manifests there are none
   KALAM_TRY(const Seq erased, erase_segment_records(table->id));
   collector_->add(erased, [this, id = table->id] { return remove_directories(id); });
-  return before.segment_bytes;
+  return before ? before->segment_bytes : 0;
 }
 
 Result<> StorageImpl::remove_directories(TableId table) {

@@ -168,6 +168,8 @@ class Storage {
   virtual Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) = 0;
   // The manifests of the table's scopes. Reads each manifest.json, to tell whether it is what it would be now.
   virtual Result<std::vector<ManifestInfo>> manifests(const model::TablePtr& table) = 0;
+  // Begins to write what manifest.json lacks of deletions; flushes do it too, and stop() for all tables.
+  virtual void export_manifests(const model::TablePtr& table) = 0;
   // Deletions up to this `_seq` may be forgotten; 0 if none is.
   virtual Result<Seq> removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
                                                const hot::SnapshotPtr& snapshot) = 0;
@@ -178,7 +180,7 @@ class Storage {
   // any more. Running it again is harmless. Returns the bytes that are freed by it.
   virtual Result<uint64_t> remove_segments(const model::TablePtr& table) = 0;
 
-  // Statements that wait for a service fail, so that nobody waits for them.
+  // Statements that wait for a service fail, so that nobody waits for them, and no manifest is rebuilt any more.
   virtual void stop_remote_reads() = 0;
   // Where backups lie or are to lie: a path, see backup_directory(), or, with a `storage_id`, a name in that storage.
   // Errors: kInvalidOperation, kInvalidInput, kNotFound, kUnavailable.
@@ -195,7 +197,8 @@ class Storage {
   // Removes what a restore has left that was begun and not committed.
   virtual Result<> abandon_restore() = 0;
 
-  // Stops the committer after what has queued. Further commits fail with kUnavailable.
+  // Writes what manifest.json lacks, and stops the committer after what has queued. Further commits fail with
+  // kUnavailable.
   virtual void stop() = 0;
 };
 

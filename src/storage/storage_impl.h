@@ -1,6 +1,7 @@
 // Storage as one process has it: RocksDB and segment files in one data directory.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -62,13 +63,17 @@ class StorageImpl final : public Storage {
                               uint64_t retention_hours) override;
   Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) override;
   Result<std::vector<ManifestInfo>> manifests(const model::TablePtr& table) override;
+  void export_manifests(const model::TablePtr& table) override;
   Result<Seq> removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
                                        const hot::SnapshotPtr& snapshot) override;
   uint64_t pending_rows(TableId table) const override { return pending_->count(table); }
   Result<TableStats> stats(const model::TablePtr& table) override;
   Result<uint64_t> remove_segments(const model::TablePtr& table) override;
 
-  void stop_remote_reads() override { remote_reader_.stop(); }
+  void stop_remote_reads() override {
+    is_stopping_ = true;
+    remote_reader_.stop();
+  }
   Result<cold::BackupPlace> backup_place(const std::string& storage_id, const std::string& path) override;
   Result<cold::BackupTable> back_up(const model::TablePtr& table, const std::string& record,
                                     const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) override;
@@ -92,7 +97,17 @@ class StorageImpl final : public Storage {
   Result<std::vector<UserId>> segment_users(TableId table, const hot::SnapshotPtr& snapshot) const;
   // The one, or all that have rows.
   Result<std::vector<UserId>> maintained_users(const model::TablePtr& table, const std::optional<UserId>& user);
+  // Of all its users' scopes, and of those that are found to be lost, which are rebuilt first.
   Result<uint64_t> remove_orphans(const model::TablePtr& table);
+  // At the start: what lies where, and what of it cannot be used.
+  Result<> load_segment_files();
+  // Rebuilds what is damaged, on the collector's thread, so that nobody waits for it who does not need it.
+  void begin_rebuilds();
+  // When nothing writes any more.
+  void export_all_manifests();
+  // What is damaged of a table. The caller holds both of its mutexes.
+  Result<> rebuild_damaged(const model::TablePtr& table);
+  Result<> rebuild(const model::TablePtr& table, const std::string& scope);
   // Returns the commit.
   Result<Seq> erase_segment_records(TableId table);
   Result<> remove_directories(TableId table);
@@ -109,6 +124,8 @@ class StorageImpl final : public Storage {
   std::unique_ptr<SegmentCache> segments_;
   std::unique_ptr<PendingRows> pending_;
   StorageRegistry storages_;
+  std::atomic<bool> is_stopping_ = false;  // no manifest is rebuilt any more
+  std::atomic<bool> is_stopped_ = false;
   RemoteReader remote_reader_;
   SegmentFiles segment_files_;
   WriteWatches watches_;

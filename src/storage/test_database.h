@@ -46,7 +46,10 @@ inline std::string test_key(int64_t id) {
 }
 
 inline std::string test_row(const model::TablePtr& table, int64_t id, int64_t v) {
-  return model::encode_row(*table, {id, v});
+  model::Row row(table->columns.size());
+  row[0] = id;
+  row[1] = v;
+  return model::encode_row(*table, row);
 }
 
 inline int64_t test_value(std::string_view row) {

@@ -20,6 +20,7 @@ class FlushTable : public Command {
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     KALAM_TRY(const model::TablePtr table, find_maintained_table(services, context, name_, "STORAGE FLUSH TABLE"));
     if (!is_flush_live(services, *table) && services.storage.pending_rows(table->id) == 0) {
+      services.storage.export_manifests(table);
       StatementResult result;
       result.message = "Storage flush skipped: no pending writes for table '" + table->qualified_name() + "'";
       return result;
@@ -50,7 +51,11 @@ class FlushAll : public Command {
     std::string ids;
     KALAM_TRY(const auto tables, services.catalog.tables(namespace_id));
     for (const auto& table : tables) {
-      if (!has_segments(table->type) || services.storage.pending_rows(table->id) == 0) continue;
+      if (!has_segments(table->type)) continue;
+      if (services.storage.pending_rows(table->id) == 0) {
+        services.storage.export_manifests(table);
+        continue;
+      }
       const auto job = start_flush(services, *table);
       if (!job && job.error().code == ErrorCode::kIdempotentConflict) continue;
       if (!job) return fail(job.error());

@@ -1,0 +1,35 @@
+// What a manifest says of a segment beyond its file, found by reading all of its rows.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "duck/engine.h"
+#include "model/column_stats.h"
+#include "model/table.h"
+
+namespace kalamdb::storage {
+
+class SegmentFacts {
+ public:
+  // `table` must outlive it.
+  explicit SegmentFacts(const model::TableDefinition& table);
+  SegmentFacts(const SegmentFacts&) = delete;
+  SegmentFacts& operator=(const SegmentFacts&) = delete;
+
+  // Deleted rows too: what is known holds for every snapshot. Errors: kCorruption.
+  Result<> add(const duck::SegmentRow& row);
+
+  const std::vector<std::string>& keys() const { return keys_; }
+  // Ascending by slot, as cold::SegmentEntry has them.
+  std::vector<model::ColumnStats> columns() const;
+  // Of the keys, as RecordSpace::kFilter has it.
+  std::string filter_record() const;
+
+ private:
+  std::vector<const model::ColumnDefinition*> columns_;
+  std::vector<model::ColumnStatsBuilder> builders_;
+  std::vector<std::string> keys_;
+};
+
+}  // namespace kalamdb::storage
