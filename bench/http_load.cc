@@ -3,6 +3,7 @@
 //
 // http_load --port=8080 [--host=127.0.0.1] [--connections=8] [--seconds=5] [--warmup=1] [--method=POST] [--path=/]
 //           [--body=TEXT or @FILE] [--authorization=VALUE] [--type=application/json]
+// SIGTERM ends it early; what it measured until then counts.
 // In path and body, {n} becomes a counter unique to the run and {rand:MAX} a random number below MAX.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -27,6 +29,8 @@
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+volatile std::sig_atomic_t stopped = 0;
 
 [[noreturn]] void die(const std::string& message) {
   std::fprintf(stderr, "http_load: %s\n", message.c_str());
@@ -121,7 +125,7 @@ class Load {
     auto end = measure_from_ + seconds("seconds", "5");
     for (Connection& connection : connections_) send_request(connection);
     std::vector<epoll_event> events(connections_.size());
-    while (Clock::now() < end) {
+    while (Clock::now() < end && stopped == 0) {
       int ready = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
       for (int i = 0; i < ready; ++i) receive(*static_cast<Connection*>(events[static_cast<size_t>(i)].data.ptr));
     }
@@ -234,5 +238,6 @@ class Load {
 
 int main(int argc, char** argv) {
   Options options = parse_options(argc, argv);
+  std::signal(SIGTERM, [](int) { stopped = 1; });
   Load(options).run();
 }

@@ -30,9 +30,13 @@ Result<model::TablePtr> target_table(const TableName& name, SourceResolver& tabl
 
 class DuckEngine : public Engine {
  public:
-  explicit DuckEngine(std::shared_ptr<Instance> instance) : instance_(std::move(instance)) {}
+  DuckEngine(std::shared_ptr<Instance> instance, std::shared_ptr<Instance> background)
+      : instance_(std::move(instance)), background_(std::move(background)) {}
 
-  void set_remote_files(RemoteFiles* files) override { instance_->segments->set_remote(files); }
+  void set_remote_files(RemoteFiles* files) override {
+    instance_->segments->set_remote(files);
+    background_->segments->set_remote(files);
+  }
 
   Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
                                              const QueryContext& context) override {
@@ -114,7 +118,7 @@ class DuckEngine : public Engine {
 
   Result<WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table, model::RowCursor& rows,
                                        const std::vector<std::pair<std::string, std::string>>& metadata) override {
-    return guarded([&] { return write_segment_file(*session({.timeout_ms = 0}), path, table, rows, metadata); });
+    return guarded([&] { return write_segment_file(*background_session(), path, table, rows, metadata); });
   }
 
   Result<std::vector<SegmentRow>> find_in_segments(const model::TablePtr& table, std::span<const Segment> segments,
@@ -123,12 +127,15 @@ class DuckEngine : public Engine {
   }
 
   Result<std::unique_ptr<SegmentRows>> read_segment(const model::TablePtr& table, const Segment& segment) override {
-    return guarded([&] { return read_segment_rows(session({.timeout_ms = 0}), table, segment); });
+    return guarded([&] { return read_segment_rows(background_session(), table, segment); });
   }
 
  private:
   std::unique_ptr<Session> session(const QueryContext& context) {
     return std::make_unique<Session>(instance_, context);
+  }
+  std::unique_ptr<Session> background_session() {
+    return std::make_unique<Session>(background_, QueryContext{.timeout_ms = 0});
   }
 
   Result<std::unique_ptr<QueryResult>> run(duckdb::unique_ptr<duckdb::QueryNode> query, SourceResolver& tables,
@@ -242,13 +249,19 @@ class DuckEngine : public Engine {
   }
 
   std::shared_ptr<Instance> instance_;
+  std::shared_ptr<Instance> background_;  // for what is done to whole segments
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options) {
   KALAM_TRY(auto instance, Instance::open(options));
-  return std::make_unique<DuckEngine>(std::move(instance));
+  // With one thread, DuckDB works on the caller's own, whose priority may be low, and writes a segment row group by row
+  // group rather than from all of its rows in memory.
+  options.threads = 1;
+  if (!options.temp_directory.empty()) options.temp_directory += "/segments";  // DuckDB would use the same names
+  KALAM_TRY(auto background, Instance::open(options));
+  return std::make_unique<DuckEngine>(std::move(instance), std::move(background));
 }
 
 }  // namespace kalamdb::duck

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "duck/engine.h"
 #include "model/key_codec.h"
@@ -137,6 +138,8 @@ class TestTable : public TableScan {
    public:
     VectorCursor(const TestTable& table, const std::vector<model::Row>& rows) : table_(table), rows_(rows) {}
     Result<std::optional<model::RowRecord>> next() override {
+      // Background work keeps to the thread that asks for it, whose priority is low.
+      if (std::this_thread::get_id() != thread_) return fail(ErrorCode::kInternal, "read on another thread");
       if (next_ == rows_.size()) return std::nullopt;
       row_ = table_.stored(rows_[next_++]);
       return model::RowRecord{row_.seq, row_.deleted, {}, row_.bytes};
@@ -145,6 +148,7 @@ class TestTable : public TableScan {
    private:
     const TestTable& table_;
     const std::vector<model::Row>& rows_;
+    const std::thread::id thread_ = std::this_thread::get_id();
     size_t next_ = 0;
     StoredRow row_;
   };

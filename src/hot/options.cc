@@ -62,6 +62,11 @@ rocksdb::Options database_options(const StoreOptions& options, rocksdb::Env* env
   out.allow_concurrent_memtable_write = false;
   out.enable_write_thread_adaptive_yield = false;
   out.max_background_jobs = 2;
+  // Compaction gives way to whoever answers requests; a memtable that is full is written at once.
+  if (const auto status = env->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kLow);
+      !status.ok()) {
+    log::info("hot store: compaction runs at normal priority: {}", status.ToString());
+  }
   out.bytes_per_sync = 1 << 20;
   out.max_open_files = 512;
   out.avoid_unnecessary_blocking_io = true;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "platform/thread_priority.h"
 
 namespace kalamdb::jobs {
 
@@ -102,6 +103,7 @@ std::vector<Job> JobManager::list() const {
 }
 
 void JobManager::work(const std::stop_token& stop) {
+  platform::lower_thread_priority();
   while (true) {
     Job job;
     {

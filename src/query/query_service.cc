@@ -173,8 +173,8 @@ bool QueryService::fast_select(const StatementContext& context, const PointPlan&
 
 bool QueryService::fast_write(const StatementContext& context, const PreparedPtr& prepared, const PointPlan& plan,
                               const Done& done) {
-  if (plan.needs_engine || has_segments(services_, plan, context)) return false;
-  StatementSources sources(services_, context);
+  if (plan.needs_engine) return false;
+  StatementSources sources(services_, context, /*reads_segments=*/false);
   auto writes = prepare_point_writes(services_, context, *prepared, plan, sources);
   if (!writes) {
     done(request_error(std::move(writes).error(), 1));

@@ -81,6 +81,14 @@ const hot::SnapshotPtr& StatementSources::snapshot() {
 Result<std::vector<std::optional<storage::FoundRow>>> StatementSources::find_rows(const model::TablePtr& table,
                                                                                   std::span<const std::string> keys) {
   const UserId user = scope_of(*table, context_.caller);
+  if (!reads_segments_) {
+    std::vector<std::string> not_hot;
+    for (const std::string& key : keys) {
+      KALAM_TRY(const auto hot, services_.storage.hot().get(table->id, user, key, nullptr));
+      if (!hot) not_hot.push_back(key);
+    }
+    KALAM_CHECK(check_segment_reads(table, user, not_hot));
+  }
   KALAM_TRY(auto found, context_.transaction() != nullptr ? context_.transaction()->find_all(table, user, keys)
                                                           : services_.storage.find_all(table, user, keys, snapshot()));
   // A definition that is older than the snapshot could not read what an ALTER TABLE in between has made.
@@ -91,10 +99,18 @@ Result<std::vector<std::optional<storage::FoundRow>>> StatementSources::find_row
   return found;
 }
 
+Result<> StatementSources::check_segment_reads(const model::TablePtr& table, const UserId& user,
+                                               std::span<const std::string> keys) {
+  KALAM_TRY(const bool must_read, services_.storage.must_read_segments(table, user, keys));
+  if (!must_read) return {};
+  return fail(ErrorCode::kConflict, "Segments of " + table->qualified_name() + " have to be read first");
+}
+
 Result<storage::Storage::ColdKeys> StatementSources::taken_keys(const model::TablePtr& table,
                                                                 std::span<const std::string> keys) {
   const UserId user = scope_of(*table, context_.caller);
   if (context_.transaction() != nullptr) return context_.transaction()->cold_keys(table, user, keys);
+  if (!reads_segments_) KALAM_CHECK(check_segment_reads(table, user, keys));
   return services_.storage.cold_keys(table, user, keys, nullptr);
 }
 

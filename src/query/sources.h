@@ -15,9 +15,10 @@ class ViewTables;
 // Not thread-safe; one statement's.
 class StatementSources : public duck::SourceResolver {
  public:
-  // Both must outlive it.
-  StatementSources(const Services& services, const StatementContext& context)
-      : services_(services), context_(context), now_us_(services.clock.now_us()) {}
+  // Both must outlive it. Without `reads_segments`, find_rows() and taken_keys() fail with kConflict rather than read a
+  // segment, which may take long.
+  StatementSources(const Services& services, const StatementContext& context, bool reads_segments = true)
+      : services_(services), context_(context), now_us_(services.clock.now_us()), reads_segments_(reads_segments) {}
 
   Result<duck::TableSource> open(const duck::TableName& name) override { return open_in(context_.namespace_id, name); }
   // The same for a view, which has a namespace of its own for unqualified names.
@@ -41,11 +42,15 @@ class StatementSources : public duck::SourceResolver {
   Result<uint64_t> segments_version(const model::TablePtr& table);
 
  private:
+  // Errors: kConflict when a segment may have one of the keys and is not to be read.
+  Result<> check_segment_reads(const model::TablePtr& table, const UserId& user, std::span<const std::string> keys);
+
   const Services& services_;
   const StatementContext& context_;
   hot::SnapshotPtr snapshot_;
   model::TablePtr expected_;
   int64_t now_us_;
+  bool reads_segments_;
 };
 
 // What the engine needs to know of a statement's surroundings. `now_us` is what NOW() gives.

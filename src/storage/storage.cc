@@ -119,14 +119,11 @@ Result<std::vector<std::optional<FoundRow>>> StorageImpl::find_all(const model::
   return found;
 }
 
-Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TablePtr& table, const std::string& scope,
-                                                             const cold::ManifestPtr& manifest,
-                                                             std::span<const std::string> keys,
-                                                             const hot::SnapshotPtr& snapshot) {
-  std::vector<duck::Segment> candidates;
-  std::vector<char> wanted(keys.size(), 0);
-  for (size_t s = 0; s < manifest->segments.size(); ++s) {
-    const cold::SegmentEntry& segment = manifest->segments[s];
+Result<StorageImpl::Candidates> StorageImpl::find_candidates(const std::string& scope, const cold::Manifest& manifest,
+                                                             std::span<const std::string> keys) {
+  Candidates candidates{.segments = {}, .wanted = std::vector<char>(keys.size(), 0)};
+  for (size_t s = 0; s < manifest.segments.size(); ++s) {
+    const cold::SegmentEntry& segment = manifest.segments[s];
     bool is_candidate = false;
     std::shared_ptr<const cold::BloomFilter> filter;
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -136,18 +133,39 @@ Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TableP
       }
       if (filter != nullptr && !filter->may_contain(keys[i])) continue;
       is_candidate = true;
-      wanted[i] = 1;
+      candidates.wanted[i] = 1;
     }
-    if (!is_candidate) continue;
-    KALAM_TRY(const auto deletions, segments_->deletions(scope, segment.id, snapshot));
-    candidates.push_back(segment_files_.to_segment(manifest, s, deletions));
+    if (is_candidate) candidates.segments.push_back(s);
   }
-  if (candidates.empty()) return std::vector<duck::SegmentRow>{};
+  return candidates;
+}
+
+Result<bool> StorageImpl::must_read_segments(const model::TablePtr& table, const UserId& user,
+                                             std::span<const std::string> keys) {
+  if (table->type == model::TableType::kStream) return false;
+  const std::string scope = hot::scope_prefix(table->id, user);
+  KALAM_TRY(const auto manifest, segments_->manifest(scope, nullptr));
+  if (manifest == nullptr) return false;
+  KALAM_TRY(const Candidates candidates, find_candidates(scope, *manifest, keys));
+  return !candidates.segments.empty();
+}
+
+Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TablePtr& table, const std::string& scope,
+                                                             const cold::ManifestPtr& manifest,
+                                                             std::span<const std::string> keys,
+                                                             const hot::SnapshotPtr& snapshot) {
+  KALAM_TRY(const Candidates candidates, find_candidates(scope, *manifest, keys));
+  if (candidates.segments.empty()) return std::vector<duck::SegmentRow>{};
+  std::vector<duck::Segment> segments;
+  for (const size_t s : candidates.segments) {
+    KALAM_TRY(const auto deletions, segments_->deletions(scope, manifest->segments[s].id, snapshot));
+    segments.push_back(segment_files_.to_segment(manifest, s, deletions));
+  }
   std::vector<std::string> wanted_keys;
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (wanted[i] != 0) wanted_keys.push_back(keys[i]);
+    if (candidates.wanted[i] != 0) wanted_keys.push_back(keys[i]);
   }
-  return engine_.find_in_segments(table, candidates, wanted_keys);
+  return engine_.find_in_segments(table, segments, wanted_keys);
 }
 
 Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, const UserId& user,

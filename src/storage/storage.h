@@ -133,6 +133,10 @@ class Storage {
   };
   virtual Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user,
                                      std::span<const std::string> keys, const hot::SnapshotPtr& snapshot) = 0;
+  // Whether find_all() and cold_keys() would have to read a segment for one of `keys`, none of which is hot now. False
+  // as long as key ranges and Bloom filters rule them out of all segments.
+  virtual Result<bool> must_read_segments(const model::TablePtr& table, const UserId& user,
+                                          std::span<const std::string> keys) = 0;
   // What duck::Engine scans, bound to scope and snapshot.
   virtual Result<std::shared_ptr<const duck::TableScan>> scan(const model::TablePtr& table, const UserId& user,
                                                               const hot::SnapshotPtr& snapshot) = 0;

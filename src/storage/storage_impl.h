@@ -45,6 +45,8 @@ class StorageImpl final : public Storage {
   Result<std::vector<std::optional<FoundRow>>> find_all(const model::TablePtr& table, const UserId& user,
                                                         std::span<const std::string> keys,
                                                         const hot::SnapshotPtr& snapshot) override;
+  Result<bool> must_read_segments(const model::TablePtr& table, const UserId& user,
+                                  std::span<const std::string> keys) override;
   Result<ColdKeys> cold_keys(const model::TablePtr& table, const UserId& user, std::span<const std::string> keys,
                              const hot::SnapshotPtr& snapshot) override;
   Result<std::shared_ptr<const duck::TableScan>> scan(const model::TablePtr& table, const UserId& user,
@@ -88,6 +90,13 @@ class StorageImpl final : public Storage {
   // What find() makes of a hot row: the row, or that there is none.
   std::optional<FoundRow> live_row(const model::TableDefinition& table, hot::StoredRow&& stored) const;
   // The live cold rows with one of `keys`. `manifest` is what there was at `snapshot`.
+  // Which of a manifest's segments may have one of the keys.
+  struct Candidates {
+    std::vector<size_t> segments;  // indexes
+    std::vector<char> wanted;      // `wanted[i]`: one of them may have `keys[i]`
+  };
+  Result<Candidates> find_candidates(const std::string& scope, const cold::Manifest& manifest,
+                                     std::span<const std::string> keys);
   Result<std::vector<duck::SegmentRow>> find_cold(const model::TablePtr& table, const std::string& scope,
                                                   const cold::ManifestPtr& manifest, std::span<const std::string> keys,
                                                   const hot::SnapshotPtr& snapshot);

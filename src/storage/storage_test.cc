@@ -51,6 +51,10 @@ TEST_F(StorageTest, FlushedRowsAreFoundScannedAndTaken) {
   EXPECT_EQ(cold->taken[0].key, test_key(7));
   EXPECT_EQ(cold->taken[0].path, "app/notes/batch-0.parquet");
   EXPECT_EQ(cold->segments_version, 1u);
+  const std::vector<std::string> in_segment = {test_key(101), test_key(7)};
+  const std::vector<std::string> beyond_segment = {test_key(101), test_key(500)};
+  EXPECT_TRUE(database_->must_read_segments(shared_, nobody_, in_segment).value());
+  EXPECT_FALSE(database_->must_read_segments(shared_, nobody_, beyond_segment).value());
   ASSERT_TRUE(put(shared_, nobody_, 101, 5));
   const auto all = database_->find_all(shared_, nobody_, keys, database_->hot().snapshot());
   EXPECT_TRUE((*all)[0] && (*all)[0]->cold && test_value((*all)[0]->row) == 70);
