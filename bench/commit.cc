@@ -80,7 +80,7 @@ class Load {
     storage::CommitRequest request;
     request.rows.push_back(
         {.table = table_, .key = model::encode_key(*table_, values), .row = model::encode_row(*table_, values)});
-    request.segments_read.push_back({table_->id, {}, 0});
+    request.segments_read.push_back({table_, {}, 0});
     committer_.submit(std::move(request), [this](const Result<storage::ChangeSetPtr>& result) {
       if (!result) die(result.error().message);
       ++count_;

@@ -211,17 +211,17 @@ BENCHMARK(convert_value);
 void path_cached(benchmark::State& state) {
   const auto table = unwrap(Database::get().catalog().find_table("default", table_name(0)));
   storage::SegmentFiles files(Database::get().storages());
-  const UserId user("ann");
-  for (auto _ : state) benchmark::DoNotOptimize(unwrap(files.locate(*table, user)));
+  const auto scope = storage::segment_scope(*table, UserId("ann"));
+  for (auto _ : state) benchmark::DoNotOptimize(unwrap(files.locate(*table, scope)));
 }
 BENCHMARK(path_cached);
 
 void path_missed(benchmark::State& state) {
   const auto table = unwrap(Database::get().catalog().find_table("default", table_name(0)));
-  const UserId user("ann");
+  const auto scope = storage::segment_scope(*table, UserId("ann"));
   for (auto _ : state) {
     storage::SegmentFiles files(Database::get().storages());
-    benchmark::DoNotOptimize(unwrap(files.locate(*table, user)));
+    benchmark::DoNotOptimize(unwrap(files.locate(*table, scope)));
   }
 }
 BENCHMARK(path_missed);

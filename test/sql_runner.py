@@ -15,7 +15,7 @@ a directory that only it uses. Modes:
   (plain)    as written
   restart    the server is stopped after a third of each file, and killed (-9) after two thirds
   flush      after each INSERT, UPDATE and DELETE every table of the namespace is flushed to Parquet
-  bucket     the same, and the Parquet files lie in an S3 bucket
+  bucket     the same, the Parquet files lie in an S3 bucket, and users share them
   engine     every statement goes through the planner: execution.fast_lane is off
 """
 
@@ -252,7 +252,10 @@ class Runner:
     def server(self):
         if not hasattr(self.local, "server"):
             execution = {"fast_lane": self.mode != "engine"}
-            storage = {"allow_private_endpoints": True} if self.s3 else {}
+            storage = {}
+            if self.s3:
+                template = "{namespace}/{tableName}/{shard}"
+                storage = {"allow_private_endpoints": True, "user_tables_template": template, "user_shards": 2}
             self.local.server = Server(ServerConfig(execution=execution, storage=storage)).start()
             with self.lock:
                 self.servers.append(self.local.server)

@@ -25,8 +25,8 @@ PositionSet::~PositionSet() = default;
 
 void PositionSet::add(uint32_t position) { roaring_bitmap_add(impl_->bitmap, position); }
 bool PositionSet::contains(uint32_t position) const { return roaring_bitmap_contains(impl_->bitmap, position); }
-bool PositionSet::intersects(uint32_t begin, uint32_t end) const {
-  return begin < end && roaring_bitmap_range_cardinality(impl_->bitmap, begin, end) > 0;
+uint64_t PositionSet::count(uint32_t begin, uint32_t end) const {
+  return begin < end ? roaring_bitmap_range_cardinality(impl_->bitmap, begin, end) : 0;
 }
 void PositionSet::append_range(uint32_t begin, uint32_t end, std::vector<uint32_t>& out) const {
   roaring_uint32_iterator_t iterator;

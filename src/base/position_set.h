@@ -11,6 +11,16 @@
 
 namespace kalamdb {
 
+// Positions begin ≤ position < end of a segment.
+struct PositionRange {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+
+  bool empty() const { return begin == end; }
+  uint32_t size() const { return end - begin; }
+  bool operator==(const PositionRange&) const = default;
+};
+
 // Copying copies the bitmap. Reading from several threads is safe while nobody writes.
 class PositionSet {
  public:
@@ -24,7 +34,9 @@ class PositionSet {
   void add(uint32_t position);
   bool contains(uint32_t position) const;
   // True if any position in [begin, end) is in the set.
-  bool intersects(uint32_t begin, uint32_t end) const;
+  bool intersects(uint32_t begin, uint32_t end) const { return count(begin, end) > 0; }
+  // How many positions in [begin, end) are.
+  uint64_t count(uint32_t begin, uint32_t end) const;
   // Appends the positions in [begin, end), ascending.
   void append_range(uint32_t begin, uint32_t end, std::vector<uint32_t>& out) const;
   // Those that are not in `other`, ascending.

@@ -29,6 +29,15 @@ TEST(PositionSetTest, IntersectsHalfOpenRanges) {
   EXPECT_FALSE(set.intersects(10, 10));
 }
 
+TEST(PositionSetTest, CountsHalfOpenRanges) {
+  PositionSet set;
+  for (const uint32_t position : {3u, 10u, 11u, 70'000u}) set.add(position);
+  EXPECT_EQ(set.count(3, 11), 2u);
+  EXPECT_EQ(set.count(4, 10), 0u);
+  EXPECT_EQ(set.count(0, 70'001), 4u);
+  EXPECT_EQ(set.count(11, 11), 0u);
+}
+
 TEST(PositionSetTest, CopiesAreIndependent) {
   PositionSet set;
   set.add(1);

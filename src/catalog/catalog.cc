@@ -184,10 +184,28 @@ Result<TableId> Catalog::next_table_id(CommitRequest& request) {
   return TableId(id);
 }
 
+Result<> Catalog::settle_shards(model::TableDefinition& draft) const {
+  if (draft.type != model::TableType::kUser) return {};
+  const auto storage = storage_.storages().find(draft.options.storage_id);
+  draft.options.user_shards = storage_.storages().user_shards();
+  draft.options.shares_segments = storage != nullptr && !cold::names_user(storage->definition.user_template);
+  if (!draft.options.shares_segments) return {};
+  const auto refused = [&](const std::string& what) {
+    return fail(ErrorCode::kInvalidOperation, "Table " + draft.qualified_name() + ": " + what +
+                                                  " needs a storage whose template for USER tables has "
+                                                  "{userId}; in that of '" +
+                                                  draft.options.storage_id + "' users share segments");
+  };
+  if (draft.options.use_user_storage) return refused("USE_USER_STORAGE");
+  if (std::ranges::any_of(draft.columns, &model::ColumnDefinition::partition_key)) return refused("PARTITION BY");
+  return {};
+}
+
 Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
   const std::lock_guard lock(change_mutex_);
   KALAM_CHECK(check_new_name(draft.namespace_id, draft.name));
   KALAM_CHECK(check_storage(draft.options.storage_id));
+  KALAM_CHECK(settle_shards(draft));
   CommitRequest request;
   KALAM_TRY(draft.id, next_table_id(request));
   draft.created_at_us = draft.updated_at_us = clock_.now_us();

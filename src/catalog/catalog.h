@@ -142,6 +142,8 @@ class Catalog {
   Result<> check_new_name(std::string_view namespace_id, std::string_view name) const;
   // An id for a new table or view, which `request` then takes.
   Result<TableId> next_table_id(storage::CommitRequest& request);
+  // Of a new USER table: whether its users share segments, which is so for good. Errors: kInvalidOperation.
+  Result<> settle_shards(model::TableDefinition& draft) const;
   void publish(CatalogState next) {
     state_.store(std::make_shared<const CatalogState>(std::move(next)), std::memory_order_release);
   }

@@ -151,18 +151,24 @@ Result<BackupManifest> decode_backup_manifest(std::string_view text) {
 }
 
 std::string encode(const BackupDetails& details) {
+  const auto binaries = [](const std::vector<std::string>& all) {
+    json array = json::array();
+    for (const std::string& one : all) array.push_back(binary(one));
+    return array;
+  };
   json scopes = json::array();
   for (const BackupScope& scope : details.scopes) {
-    json deletions = json::array();
-    json filters = json::array();
-    for (const std::string& one : scope.deletions) deletions.push_back(binary(one));
-    for (const std::string& one : scope.filters) filters.push_back(binary(one));
+    json retention = json::array();
+    for (const auto& [user, record] : scope.retention) retention.push_back({binary(user.value), binary(record)});
     scopes.push_back({{"user", binary(scope.user.value)},
                       {"manifest", binary(encode(scope.manifest))},
-                      {"deletions", std::move(deletions)},
-                      {"filters", std::move(filters)},
+                      {"deletions", binaries(scope.deletions)},
+                      {"filters", binaries(scope.filters)},
                       {"tombstones", scope.tombstones},
-                      {"retention", binary(scope.retention)}});
+                      {"retention", std::move(retention)}});
+    if (!scope.shard) continue;
+    scopes.back()["shard"] = *scope.shard;
+    scopes.back()["users"] = binaries(scope.users);
   }
   const auto cbor = json::to_cbor(json{{"definition", binary(details.definition)}, {"scopes", std::move(scopes)}});
   return {cbor.begin(), cbor.end()};
@@ -172,18 +178,35 @@ Result<BackupDetails> decode_backup_details(std::string_view cbor) {
   try {
     const json in = json::from_cbor(cbor);
     BackupDetails details{.definition = bytes_of(in.at("definition")), .scopes = {}};
+    const auto read_all = [](const json& array) {
+      std::vector<std::string> all;
+      for (const json& one : array) all.push_back(bytes_of(one));
+      return all;
+    };
     for (const json& from : in.at("scopes")) {
-      BackupScope scope{.user = UserId(bytes_of(from.at("user"))),
-                        .manifest = {},
-                        .deletions = {},
-                        .filters = {},
-                        .tombstones = from.at("tombstones"),
-                        .retention = bytes_of(from.at("retention"))};
+      BackupScope scope;
+      scope.user = UserId(bytes_of(from.at("user")));
+      scope.tombstones = from.at("tombstones");
       KALAM_TRY(scope.manifest, decode_manifest(bytes_of(from.at("manifest"))));
-      for (const json& one : from.at("deletions")) scope.deletions.push_back(bytes_of(one));
-      for (const json& one : from.at("filters")) scope.filters.push_back(bytes_of(one));
+      scope.deletions = read_all(from.at("deletions"));
+      scope.filters = read_all(from.at("filters"));
+      const json& retention = from.at("retention");
+      // Of one scope it was once the record itself.
+      if (retention.is_binary() && !bytes_of(retention).empty()) {
+        scope.retention.emplace_back(scope.user, bytes_of(retention));
+      }
+      for (const json& of : retention.is_array() ? retention : json::array()) {
+        scope.retention.emplace_back(UserId(bytes_of(of.at(0))), bytes_of(of.at(1)));
+      }
+      if (from.contains("shard")) {
+        scope.shard = from.at("shard").get<uint32_t>();
+        scope.users = read_all(from.at("users"));
+      }
       const size_t segments = scope.manifest.segments.size();
-      if (scope.deletions.size() != segments || scope.filters.size() != segments) return damaged("table.cbor");
+      if (scope.deletions.size() != segments || scope.filters.size() != segments ||
+          scope.users.size() != (scope.shard ? segments : 0)) {
+        return damaged("table.cbor");
+      }
       details.scopes.push_back(std::move(scope));
     }
     return details;

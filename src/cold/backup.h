@@ -3,14 +3,15 @@
 //   manifest.json                    what there is, each file with its size and SHA-256; written last
 //   {namespace}/{table}/table.cbor   definition, schema history, and of each scope the manifest, deletion vectors and
 //                                    Bloom filters (CBOR, RFC 8949)
-//   {namespace}/{table}[/user-N]/segment-N.parquet    live rows and cold ones, less what the deletion vectors name
-//   {namespace}/{table}[/user-N]/tombstones.parquet   deleted rows
+//   {namespace}/{table}[/scope-N]/segment-N.parquet    live rows and cold ones, less what the deletion vectors name
+//   {namespace}/{table}[/scope-N]/tombstones.parquet   deleted rows
 //
 // A directory without manifest.json is no backup: one that is being written, or that was given up.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,14 +69,17 @@ struct BackupManifest {
 std::string encode(const BackupManifest& manifest);
 Result<BackupManifest> decode_backup_manifest(std::string_view json);
 
-// A table, or one user in it.
+// A table, one user in it, or one shard of its users.
 struct BackupScope {
-  UserId user;
+  UserId user;  // empty for SHARED tables and for shards
+  std::optional<uint32_t> shard;
   Manifest manifest;                   // paths are names in the backup
   std::vector<std::string> deletions;  // PositionSet::encode() for each segment; "": none
   std::vector<std::string> filters;    // records of Bloom filters for each segment; "": none
+  std::vector<std::string> users;      // of shards: SegmentUsers::encode() for each segment
   std::string tombstones;              // the name of their file; "": there are none
-  std::string retention;               // the record of which tombstones were removed, see hot/store.h; "": none were
+  // Of whom tombstones were removed, and the record of which, see hot/store.h.
+  std::vector<std::pair<UserId, std::string>> retention;
 };
 struct BackupDetails {
   std::string definition;  // model::encode(TableDefinition, history)

@@ -58,8 +58,9 @@ TEST(BackupTest, DetailsAreReadAsTheyWereWritten) {
                     .manifest = {},
                     .deletions = {std::string("\x00\x01", 2)},
                     .filters = {""},
+                    .users = {},
                     .tombstones = "x/tombstones.parquet",
-                    .retention = "r"};
+                    .retention = {{UserId("ann"), "r"}}};
   scope.manifest.segments.push_back({.id = 7, .storage = "", .path = "x/segment-7.parquet", .row_count = 2});
   details.scopes.push_back(scope);
   const std::string written = encode(details);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "cold/checksum.h"
+#include "cold/record_reader.h"
 
 namespace kalamdb::cold {
 namespace {
@@ -16,43 +17,7 @@ constexpr std::string_view kFilePrefix = "batch-";
 constexpr std::string_view kFileSuffix = ".parquet";
 constexpr std::string_view kTemporarySuffix = ".tmp";
 
-void append_text(std::string& out, std::string_view text) {
-  append_little_endian<uint32_t>(out, static_cast<uint32_t>(text.size()));
-  out.append(text);
-}
-
-// Reads fields one after another; after the first that is not there, all that follow are empty and ok() is false.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
-
-  template <typename T>
-  T number() {
-    if (!take(sizeof(T))) return T{};
-    return read_little_endian<T>(taken_.data());
-  }
-  std::string text() {
-    const auto length = number<uint32_t>();
-    return take(length) ? std::string(taken_) : std::string();
-  }
-  bool ok() const { return ok_; }
-  bool at_end() const { return ok_ && bytes_.empty(); }
-
- private:
-  bool take(size_t length) {
-    ok_ = ok_ && length <= bytes_.size();
-    if (!ok_) return false;
-    taken_ = bytes_.substr(0, length);
-    bytes_.remove_prefix(length);
-    return true;
-  }
-
-  std::string_view bytes_;
-  std::string_view taken_;
-  bool ok_ = true;
-};
-
-model::ColumnStats read_column(Reader& reader) {
+model::ColumnStats read_column(RecordReader& reader) {
   model::ColumnStats column;
   column.slot = reader.number<uint32_t>();
   column.null_count = reader.number<uint64_t>();
@@ -61,7 +26,7 @@ model::ColumnStats read_column(Reader& reader) {
   return column;
 }
 
-SegmentEntry read_segment(Reader& reader, char format) {
+SegmentEntry read_segment(RecordReader& reader, char format) {
   SegmentEntry segment;
   segment.id = reader.number<uint64_t>();
   if (format != kFormatWithoutStorages) segment.storage = reader.text();
@@ -132,7 +97,7 @@ std::string encode(const Manifest& manifest) {
 Result<Manifest> decode_manifest(std::string_view record) {
   const auto body = check_and_strip(record);
   if (!body) return damaged();
-  Reader reader(*body);
+  RecordReader reader(*body);
   const char format = reader.number<char>();
   if (!is_known(format)) return damaged();
   Manifest manifest;
@@ -150,7 +115,7 @@ Result<Manifest> decode_manifest(std::string_view record) {
 }
 
 Result<ManifestVersions> manifest_versions(std::string_view record) {
-  Reader reader(record);
+  RecordReader reader(record);
   const char format = reader.number<char>();
   if (!is_known(format)) return damaged();
   ManifestVersions versions;

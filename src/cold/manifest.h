@@ -72,9 +72,11 @@ struct ManifestVersions {
 Result<ManifestVersions> manifest_versions(std::string_view record);
 
 // manifest.json. `deletions[i]` belongs to `manifest.segments[i]`; nullptr: none.
-// `user` is empty for SHARED tables. Without `with_values` the bounds of columns, which are values of rows, are null.
+// `user` is empty for SHARED tables and for shards. Without `with_values` the bounds of columns, which are values of
+// rows, are null.
 std::string to_json(const Manifest& manifest, const model::TableDefinition& table, const UserId& user,
-                    const std::vector<std::shared_ptr<const PositionSet>>& deletions, bool with_values = true);
+                    std::optional<uint32_t> shard, const std::vector<std::shared_ptr<const PositionSet>>& deletions,
+                    bool with_values = true);
 
 // What manifest.json tells of a segment.
 struct ExportedSegment {
@@ -87,7 +89,8 @@ struct ExportedSegment {
 };
 struct ExportedManifest {
   std::string table;  // "ns.t" as it was called then
-  UserId user;        // empty for SHARED tables
+  UserId user;        // empty for SHARED tables and for shards
+  std::optional<uint32_t> shard;
   uint64_t version = 0;
   uint64_t last_segment = 0;  // the highest number that was given
   int64_t created_at_us = 0;

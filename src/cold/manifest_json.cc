@@ -173,7 +173,8 @@ void put_segment(Writer& json, const SegmentEntry& segment, const model::TableDe
 }  // namespace
 
 std::string to_json(const Manifest& manifest, const model::TableDefinition& table, const UserId& user,
-                    const std::vector<std::shared_ptr<const PositionSet>>& deletions, bool with_values) {
+                    std::optional<uint32_t> shard, const std::vector<std::shared_ptr<const PositionSet>>& deletions,
+                    bool with_values) {
   rapidjson::StringBuffer buffer;
   Writer json(buffer);
   json.StartObject();
@@ -184,6 +185,7 @@ std::string to_json(const Manifest& manifest, const model::TableDefinition& tabl
   } else {
     put(json, "user_id", user.value);
   }
+  if (shard) put(json, "shard", *shard);
   put(json, "version", manifest.version);
   put(json, "created_at", static_cast<uint64_t>(manifest.created_at_us / 1000));
   put(json, "updated_at", static_cast<uint64_t>(manifest.updated_at_us / 1000));
@@ -266,6 +268,7 @@ Result<ExportedManifest> parse_json(std::string_view text) {
     const auto json = nlohmann::json::parse(text);
     ExportedManifest manifest;
     manifest.table = json.at("table_id");
+    if (json.contains("shard")) manifest.shard = json.at("shard").get<uint32_t>();
     if (!json.at("user_id").is_null()) manifest.user = UserId(json.at("user_id").get<std::string>());
     manifest.version = number(json.at("version"));
     manifest.created_at_us = time_us(json.at("created_at"));

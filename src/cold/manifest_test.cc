@@ -138,7 +138,7 @@ TEST(ManifestJson, HasTheKeysThatClientsKnow) {
   table.columns = {id};
   auto deleted = std::make_shared<PositionSet>();
   deleted->add(2);
-  const std::string text = to_json(example(), table, UserId("an\"n"), {nullptr, deleted});
+  const std::string text = to_json(example(), table, UserId("an\"n"), std::nullopt, {nullptr, deleted});
   simdjson::dom::parser parser;
   simdjson::dom::element json;
   ASSERT_EQ(parser.parse(text).get(json), simdjson::SUCCESS) << text;
@@ -158,7 +158,7 @@ TEST(ManifestJson, HasTheKeysThatClientsKnow) {
   // Of the portable Roaring serialisation of {2}, by its own cookie and container: 3a 30 00 00 01 00 00 00 ….
   EXPECT_EQ(std::string_view(segment["deletion_vector"]), "OjAAAAEAAAAAAAAAEAAAAAIA");
   EXPECT_TRUE(json["segments"].at(0)["deletion_vector"].is_null());
-  const std::string shared = to_json(example(), table, UserId(), {});
+  const std::string shared = to_json(example(), table, UserId(), std::nullopt, {});
   ASSERT_EQ(parser.parse(shared).get(json), simdjson::SUCCESS);
   EXPECT_TRUE(json["user_id"].is_null());
 }
@@ -171,7 +171,7 @@ TEST(ManifestJson, IsReadAsItWasWrittenOrIsAnError) {
   manifest.segments[1].checksum = 0xFEDC'BA98'7654'3210;
   auto deleted = std::make_shared<PositionSet>();
   for (uint32_t i = 0; i < 40; i += 3) deleted->add(i);
-  const std::string text = to_json(manifest, table, UserId("an\"n"), {nullptr, deleted});
+  const std::string text = to_json(manifest, table, UserId("an\"n"), std::nullopt, {nullptr, deleted});
   const auto read = parse_json(text);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->table, "app.notes");
@@ -196,11 +196,19 @@ TEST(ManifestJson, IsReadAsItWasWrittenOrIsAnError) {
   }
 }
 
+TEST(ManifestJson, TellsOfAShard) {
+  const auto read = parse_json(to_json(example(), model::TableDefinition(), UserId(), 7, {}));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->shard, 7u);
+  EXPECT_EQ(read->user, UserId());
+}
+
 TEST(ManifestJson, AVectorOfRowsThatAreNotThereIsRefused) {
   model::TableDefinition table;
   auto deleted = std::make_shared<PositionSet>();
   deleted->add(40);
-  EXPECT_EQ(parse_json(to_json(example(), table, UserId(), {nullptr, deleted})).error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(parse_json(to_json(example(), table, UserId(), std::nullopt, {nullptr, deleted})).error().code,
+            ErrorCode::kCorruption);
 }
 
 }  // namespace

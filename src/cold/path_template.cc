@@ -90,8 +90,9 @@ Result<> validate_shared_template(std::string_view path_template) {
 
 Result<> validate_user_template(std::string_view path_template) {
   constexpr std::string_view kKind = "User";
-  // {shard} alone is not enough: segments are named within a user's directory.
-  if (!path_template.contains(kUser)) return invalid(kKind, "{userId} is required");
+  if (!path_template.contains(kUser) && !path_template.contains(kShard)) {
+    return invalid(kKind, "{userId} is required, or {shard} where users share segments");
+  }
   // Those that are there must be in this order.
   constexpr std::array kOrder = {kNamespace, kTable, kShard, kUser};
   for (size_t i = 0; i < kOrder.size(); ++i) {
@@ -124,6 +125,8 @@ SplitTemplate split_at_table(std::string_view path_template) {
   return {std::string(table), std::string(path_template.substr(begin))};
 }
 
+bool names_user(std::string_view path_template) { return std::ranges::any_of(split(path_template), is_user); }
+
 Result<std::string> resolve_path(std::string_view path_template, const PathNames& names) {
   std::string path;
   for (const std::string_view part : split(path_template)) {
@@ -134,9 +137,13 @@ Result<std::string> resolve_path(std::string_view path_template, const PathNames
     } else if (is_table(part)) {
       path += names.table_name;
     } else if (is_shard(part)) {
-      if (!names.user.value.empty()) path += std::to_string(user_shard(names.user, names.user_shards));
+      if (names.shard) {
+        path += std::to_string(*names.shard);
+      } else if (!names.user.value.empty()) {
+        path += std::to_string(user_shard(names.user, names.user_shards));
+      }
     } else if (is_user(part)) {
-      path += path_component(names.user);
+      path += names.shard ? "shard-" + std::to_string(*names.shard) : path_component(names.user);
     } else {
       return fail(ErrorCode::kInvalidInput, "The path template has the unknown placeholder " + std::string(part));
     }

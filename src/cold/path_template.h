@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,9 +34,13 @@ inline constexpr uint32_t kDefaultUserShards = 8;
 struct PathNames {
   std::string namespace_id;
   std::string table_name;
-  UserId user;                                // empty for SHARED tables
+  UserId user;                                // empty for SHARED tables and for shards
   uint32_t user_shards = kDefaultUserShards;  // how many values {shard} has, at least 1
+  std::optional<uint32_t> shard;              // of segments that its users share; {userId} is then "shard-N"
 };
+
+// Whether a USER table's template gives each user a place of its own; otherwise users of one shard share segments.
+bool names_user(std::string_view path_template);
 
 // Fills in a valid template, spelled in the canonical or a legacy way ({table_name}, {user-id}, …). {shard} is nothing
 // for SHARED tables, and components that are nothing are left out. Errors: kInvalidInput for an unknown placeholder.

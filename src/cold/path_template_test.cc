@@ -31,7 +31,8 @@ TEST(PathTemplate, RulesOfSharedTemplates) {
 
 TEST(PathTemplate, RulesOfUserTemplates) {
   EXPECT_EQ(user_error(kDefaultUserTemplate), "");
-  EXPECT_EQ(user_error("{namespace}/{tableName}"), "User table template: {userId} is required");
+  EXPECT_EQ(user_error("{namespace}/{tableName}"),
+            "User table template: {userId} is required, or {shard} where users share segments");
   EXPECT_EQ(user_error("{namespace}/{userId}/{tableName}"),
             "User table template: {tableName} must appear before {userId}");
 }
@@ -42,7 +43,7 @@ TEST(PathTemplate, ShardsComeBetweenTableAndUser) {
             "User table template: {tableName} must appear before {shard}");
   EXPECT_EQ(user_error("{namespace}/{tableName}/{userId}/{shard}"),
             "User table template: {shard} must appear before {userId}");
-  EXPECT_EQ(user_error("{namespace}/{tableName}/{shard}"), "User table template: {userId} is required");
+  EXPECT_EQ(user_error("{namespace}/{tableName}/{shard}"), "");
   EXPECT_EQ(user_error("{userId}"), "User table template: the first part of the path may not have {userId} or {shard}");
   EXPECT_EQ(shared_error("{namespace}/{tableName}/{shard}"), "");
   EXPECT_NE(shared_error("{namespace}/{tableName}/{shard_id}"), "") << "a legacy spelling";

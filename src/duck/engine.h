@@ -106,6 +106,7 @@ struct SegmentRow {
   uint64_t segment_id = 0;
   uint32_t position = 0;
   Seq seq = 0;
+  UserId user;  // by read_segment() of one that users share: whose it is
   std::string key;
   std::string row;  // encoded by the current schema
 };
@@ -190,7 +191,8 @@ class Engine {
   virtual Result<std::unique_ptr<Predicate>> bind_predicate(const Statement& select, const model::TablePtr& table,
                                                             const QueryContext& context) = 0;
 
-  // Writes a segment to the absolute `path`: every column of `table` plus `_seq` and `_deleted`, in the order in which
+  // Writes a segment to the absolute `path`: every column of `table` plus `_seq` and `_deleted`, and before them
+  // `_user_id` if users share the table's segments, in the order in which
   // the cursor gives rows, field ids being the slots of the columns. `metadata` goes into the file's key-value
   // metadata. Not synced to disk.
   virtual Result<WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table,

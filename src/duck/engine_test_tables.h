@@ -91,7 +91,8 @@ class TestTable : public TableScan {
     VectorCursor cursor(*this, rows);
     Segment segment{.id = 100 + segments_.size(),
                     .path = folder + "/it's " + definition_->name + std::to_string(segments_.size()) + ".parquet",
-                    .row_count = rows.size()};
+                    .row_count = rows.size(),
+                    .visible = {0, static_cast<uint32_t>(rows.size())}};
     segment.min_key = model::encode_key(*definition_, rows.front());
     segment.max_key = model::encode_key(*definition_, rows.back());
     segment.min_seq = INT64_MAX;

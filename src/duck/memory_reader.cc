@@ -88,6 +88,8 @@ void MemoryReader::write_row(duckdb::ClientContext& context, duckdb::DataChunk& 
       duckdb::FlatVector::GetData<int64_t>(chunk.data[i])[row] = record.seq;
     } else if (column.is_system() && column.name == model::kDeletedColumn) {
       duckdb::FlatVector::GetData<bool>(chunk.data[i])[row] = record.deleted;
+    } else if (column.is_system() && column.name == model::kUserColumn) {
+      write_cell(chunk.data[i], row, std::string_view(record.user->value), column.type);
     } else {
       auto value = view->get(column);
       if (!value) QueryState::of(context).raise(std::move(value).error());

@@ -15,7 +15,7 @@ uint64_t ScanTarget::memory_row_estimate() const {
 
 uint64_t ScanTarget::row_estimate() const {
   uint64_t rows = memory_row_estimate();
-  for (const Segment& segment : all_segments()) rows += segment.row_count;
+  for (const Segment& segment : all_segments()) rows += segment.visible.size();
   return rows;
 }
 

@@ -23,6 +23,8 @@ using Expression = duckdb::unique_ptr<duckdb::ParsedExpression>;
 namespace {
 
 constexpr int64_t kRowGroupRows = 122'880;
+// Of segments that users share: who reads one user's rows reads one or two row groups.
+constexpr int64_t kSharedRowGroupRows = 8'192;
 
 duckdb::unique_ptr<duckdb::SelectNode> select_columns(const model::TableDefinition& table, size_t slot) {
   auto node = make_uniq<duckdb::SelectNode>();
@@ -107,6 +109,7 @@ class SegmentChunk {
     for (size_t i = 0; i < row_.size(); ++i) {
       row_[i] = model::to_value(views_[i].cell(r));
       if (table_->columns[i].name == model::kSeqColumn) out.seq = std::get<int64_t>(row_[i]);
+      if (table_->columns[i].name == model::kUserColumn) out.user = UserId(std::get<std::string>(row_[i]));
     }
     out.key = model::encode_key(*table_, row_);
     out.segment_id = chunk_->GetValue(row_.size(), r).GetValue<uint64_t>();
@@ -151,9 +154,11 @@ class StreamedSegmentRows final : public SegmentRows {
 
 }  // namespace
 
-Result<WrittenSegment> write_segment_file(Session& session, const std::string& path, const model::TablePtr& table,
+Result<WrittenSegment> write_segment_file(Session& session, const std::string& path, const model::TablePtr& definition,
                                           model::RowCursor& rows,
                                           const std::vector<std::pair<std::string, std::string>>& metadata) {
+  const bool is_shared = definition->options.shares_segments;
+  const model::TablePtr table = is_shared ? model::with_user_column(*definition) : definition;
   session.state().plain = true;
   std::vector<model::ColumnStatsBuilder> stats(table->columns.begin(), table->columns.end());
   const size_t slot = session.state().add({.table = table, .cursor = &rows, .stats = &stats});
@@ -165,7 +170,7 @@ Result<WrittenSegment> write_segment_file(Session& session, const std::string& p
   info.file_path = segment_file_name(table->id, path);
   const std::string& codec = table->options.compression;
   info.options["compression"] = {duckdb::Value(codec == "none" ? "uncompressed" : codec)};
-  info.options["row_group_size"] = {duckdb::Value::BIGINT(kRowGroupRows)};
+  info.options["row_group_size"] = {duckdb::Value::BIGINT(is_shared ? kSharedRowGroupRows : kRowGroupRows)};
   info.options["field_ids"] = {field_ids(*table)};
   if (!metadata.empty()) info.options["kv_metadata"] = {key_values(metadata)};
   info.select_statement = select_columns(*table, slot);
@@ -213,8 +218,9 @@ Result<std::vector<SegmentRow>> find_segment_rows(Session& session, const model:
   }
 }
 
-Result<std::unique_ptr<SegmentRows>> read_segment_rows(std::unique_ptr<Session> session, const model::TablePtr& table,
-                                                       const Segment& segment) {
+Result<std::unique_ptr<SegmentRows>> read_segment_rows(std::unique_ptr<Session> session,
+                                                       const model::TablePtr& definition, const Segment& segment) {
+  const model::TablePtr table = definition->options.shares_segments ? model::with_user_column(*definition) : definition;
   auto node = select_with_position(*session, table, std::span(&segment, 1));
   KALAM_TRY(auto result, session->start(duckdb::unique_ptr<duckdb::QueryNode>(std::move(node))));
   return std::make_unique<StreamedSegmentRows>(std::move(session), std::move(result), table);

@@ -27,16 +27,24 @@ struct Segment {
   uint64_t id = 0;   // unique within the table and scope
   std::string path;  // absolute, or what RemoteFiles knows it by, which does not begin with '/'
   uint64_t row_count = 0;
+  // Nobody sees rows at other positions: all of them, but for segments that users share.
+  PositionRange visible;
   uint64_t size_bytes = 0;
   uint64_t checksum = 0;  // XXH3 of the file; 0: not known
   uint32_t schema_version = 1;
+  int64_t created_at_us = 0;
   Seq min_seq = 0;
   Seq max_seq = 0;
-  std::string min_key;  // encoded by model/key_codec.h
+  std::string min_key;  // encoded by model/key_codec.h; empty: not known
   std::string max_key;
   // Ascending by slot; a column that is not among them may hold anything. nullptr: nothing is known of any.
   std::shared_ptr<const std::vector<model::ColumnStats>> columns;
   std::shared_ptr<const PositionSet> deleted;  // the deletion vector; nullptr: nothing deleted
+
+  bool is_all_visible() const { return visible.size() == row_count; }
+  uint64_t live_rows() const {
+    return visible.size() - (deleted != nullptr ? deleted->count(visible.begin, visible.end) : 0);
+  }
 };
 
 // Reads segments that do not lie on a disk of this machine. Thread-safe.

@@ -4,6 +4,7 @@
 #include "duck/old_segment_reader.h"
 #include "duck/pushed_filters.h"
 #include "duck/row_counter.h"
+#include "duck/row_range_reader.h"
 #include "duck/segment_file_system.h"
 #include "duck/types.h"
 #include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
@@ -35,30 +36,33 @@ std::vector<const model::ColumnDefinition*> visible_columns(const ScanTarget& ta
   return visible;
 }
 
-class DeletionVector : public duckdb::DeleteFilter {
+// Lets through the rows of a segment that are there for the reader.
+class LiveRows : public duckdb::DeleteFilter {
  public:
-  explicit DeletionVector(std::shared_ptr<const PositionSet> deleted) : deleted_(std::move(deleted)) {}
+  explicit LiveRows(const Segment& segment) : visible_(segment.visible), deleted_(segment.deleted) {}
 
   idx_t Filter(duckdb::row_t start, idx_t count, duckdb::SelectionVector& result) override {
-    const auto begin = static_cast<uint32_t>(start);
-    const auto end = begin + static_cast<uint32_t>(count);
+    const auto first = static_cast<uint32_t>(start);
+    const uint32_t begin = std::max(first, visible_.begin);
+    const uint32_t end = std::min(first + static_cast<uint32_t>(count), visible_.end);
     thread_local std::vector<uint32_t> positions;
     positions.clear();
-    deleted_->append_range(begin, end, positions);
+    if (deleted_) deleted_->append_range(begin, end, positions);
     // No selection means all of them, which the reader is faster with.
-    if (positions.empty()) return count;
+    if (positions.empty() && begin == first && end == first + count) return count;
     result.Initialize(STANDARD_VECTOR_SIZE);
     idx_t kept = 0;
     uint32_t next = begin;
     positions.push_back(end);
     for (const uint32_t deleted : positions) {
-      for (; next < deleted; ++next) result.set_index(kept++, next - begin);
+      for (; next < deleted; ++next) result.set_index(kept++, next - first);
       ++next;
     }
     return kept;
   }
 
  private:
+  const PositionRange visible_;
   std::shared_ptr<const PositionSet> deleted_;
 };
 
@@ -197,13 +201,11 @@ class TableFileReader : public duckdb::MultiFileReader {
                                                           const duckdb::MultiFileBindData& bind_data) override {
     const Segment* segment = TableFileList::segment_of(*target_, file);
     if (!segment) return duckdb::make_shared_ptr<MemoryReader>(file, target_);
-    if (count_only_) {
-      const uint64_t deleted = segment->deleted ? segment->deleted->size() : 0;
-      return duckdb::make_shared_ptr<RowCounter>(file, segment->row_count - deleted);
-    }
+    if (count_only_) return duckdb::make_shared_ptr<RowCounter>(file, segment->live_rows());
     auto reader = MultiFileReader::CreateReader(context, state, file, index, bind_data);
-    if (segment->deleted && !segment->deleted->empty())
-      reader->deletion_filter = duckdb::make_uniq<DeletionVector>(segment->deleted);
+    if (!segment->is_all_visible()) reader = RowRangeReader::in_place_of(context, *reader, segment->visible);
+    if (!segment->is_all_visible() || (segment->deleted && !segment->deleted->empty()))
+      reader->deletion_filter = duckdb::make_uniq<LiveRows>(*segment);
     if (needs_conversion(*reader, asked_)) return duckdb::make_shared_ptr<OldSegmentReader>(std::move(reader), target_);
     return reader;
   }

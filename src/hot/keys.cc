@@ -8,13 +8,20 @@ namespace {
 
 constexpr size_t kTableBytes = sizeof(uint32_t);
 
-void append_scope(std::string& out, TableId table, const UserId& user) {
-  append_big_endian<uint32_t>(out, table.value);
+// Behind the table's prefix, in place of a user: in an escaped id 0x00 is followed by 0x00 or 0xFF.
+constexpr std::string_view kShardMark("\0\1", 2);
+
+void append_user(std::string& out, const UserId& user) {
   for (const char c : user.value) {
     out.push_back(c);
     if (c == '\0') out.push_back('\xFF');
   }
   out.append(2, '\0');
+}
+
+void append_scope(std::string& out, TableId table, const UserId& user) {
+  append_big_endian<uint32_t>(out, table.value);
+  append_user(out, user);
 }
 
 }  // namespace
@@ -28,6 +35,21 @@ std::string table_prefix(TableId table) {
 std::string scope_prefix(TableId table, const UserId& user) {
   std::string out;
   append_scope(out, table, user);
+  return out;
+}
+
+std::string user_key(const UserId& user, std::string_view key) {
+  std::string out;
+  out.reserve(user.value.size() + 2 + key.size());
+  append_user(out, user);
+  out.append(key);
+  return out;
+}
+
+std::string shard_prefix(TableId table, uint32_t shard) {
+  std::string out = table_prefix(table);
+  out.append(kShardMark);
+  append_big_endian<uint32_t>(out, shard);
   return out;
 }
 
@@ -61,6 +83,7 @@ size_t scope_prefix_length(std::string_view stored_key) {
     at = stored_key.find('\0', at);
     if (at == std::string_view::npos || at + 1 >= stored_key.size()) return 0;
     if (stored_key[at + 1] == '\0') return at + 2;
+    if (stored_key[at + 1] == kShardMark[1]) return 0;
     at += 2;
   }
 }

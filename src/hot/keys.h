@@ -19,6 +19,10 @@ enum class RecordSpace : uint8_t;
 std::string table_prefix(TableId table);
 // What every row and change of one user in a table starts with; the scope. `user` is empty for SHARED tables.
 std::string scope_prefix(TableId table, const UserId& user);
+// What scope_prefix() has behind the table's prefix, and a primary key: what sorts rows of several users.
+std::string user_key(const UserId& user, std::string_view key);
+// What records of one shard of a USER table's users start with: no user's scope prefix.
+std::string shard_prefix(TableId table, uint32_t shard);
 std::string row_key(TableId table, const UserId& user, std::string_view key);
 std::string change_key(TableId table, const UserId& user, Seq seq);
 std::string record_key(RecordSpace space, std::string_view key);

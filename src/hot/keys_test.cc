@@ -33,6 +33,11 @@ TEST(Keys, SortAsTableUserAndKeyDo) {
   }
 }
 
+TEST(Keys, RowKeysAreTheTablesPrefixAndTheUserKey) {
+  const UserId user(std::string("a\0b", 3));
+  EXPECT_EQ(row_key(TableId(3), user, "key"), table_prefix(TableId(3)) + user_key(user, "key"));
+}
+
 TEST(Keys, ScopePrefixesAreReadBack) {
   std::mt19937 random(8);
   for (int i = 0; i < 500; ++i) {
@@ -43,6 +48,7 @@ TEST(Keys, ScopePrefixesAreReadBack) {
     ASSERT_EQ(scope_user(key), user);
   }
   EXPECT_EQ(scope_prefix_length(""), 0u);
+  EXPECT_EQ(scope_prefix_length(shard_prefix(TableId(3), 7) + std::string(8, '\0')), 0u);
   EXPECT_EQ(scope_prefix_length(table_prefix(TableId(3))), 0u);
   EXPECT_EQ(scope_prefix_length(table_prefix(TableId(3)) + "ann"), 0u);
   EXPECT_EQ(scope_user(table_prefix(TableId(3)) + std::string("a\0", 2)), std::nullopt);

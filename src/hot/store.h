@@ -37,6 +37,7 @@ enum class RecordSpace : uint8_t {
   kDirectory = 10,  // table, storage → where its segments lie, see storage/segment_files.h
   kStorage = 11,    // storage id → StorageDefinition
   kRetention = 12,  // scope → the greatest `_seq` of a tombstone that was removed, u64 big-endian
+  kUsers = 13,      // shard, segment → whose rows lie where in it, see cold/segment_users.h
 };
 
 // Everything as it was at one commit. Holds back RocksDB's garbage collection while it lives. Thread-safe. Snapshots

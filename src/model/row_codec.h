@@ -77,9 +77,10 @@ class RowView {
 // A stored row with what surrounds it. Borrowed: valid until the cursor that gave it moves.
 struct RowRecord {
   Seq seq = 0;
-  bool deleted = false;  // a tombstone: the row as it was, kept until retention
-  std::string_view key;  // the primary key, encoded by model/key_codec.h
-  std::string_view row;  // see RowView
+  bool deleted = false;          // a tombstone: the row as it was, kept until retention
+  std::string_view key;          // the primary key, encoded by model/key_codec.h
+  std::string_view row;          // see RowView
+  const UserId* user = nullptr;  // whose it is, of rows of several users
 };
 
 // Rows of one table and scope, one after another. Not thread-safe.

@@ -181,6 +181,8 @@ Json to_json(const TableOptions& options) {
   }
   if (options.deleted_retention_hours) json["deleted_retention_hours"] = *options.deleted_retention_hours;
   if (options.max_rows_per_user > 0) json["max_rows_per_user"] = options.max_rows_per_user;
+  if (options.user_shards != TableOptions().user_shards) json["user_shards"] = options.user_shards;
+  if (options.shares_segments) json["shares_segments"] = true;
   if (options.max_stream_size_bytes > 0) json["max_stream_size_bytes"] = options.max_stream_size_bytes;
   return json;
 }
@@ -202,6 +204,8 @@ TableOptions options_from(const Json& json) {
     options.deleted_retention_hours = hours->get<uint64_t>();
   }
   options.max_rows_per_user = json.value("max_rows_per_user", uint64_t{0});
+  options.user_shards = json.value("user_shards", options.user_shards);
+  options.shares_segments = json.value("shares_segments", false);
   options.max_stream_size_bytes = json.value("max_stream_size_bytes", uint64_t{0});
   return options;
 }
@@ -358,6 +362,16 @@ std::string encode(const TableDefinition& table, const std::vector<SchemaVersion
 Result<TableDefinition> decode_table(std::string_view json) { return decode(json, "table", table_from); }
 
 Result<std::vector<SchemaVersion>> decode_history(std::string_view json) { return decode(json, "table", history_from); }
+
+TablePtr with_user_column(const TableDefinition& table) {
+  // No column gets so high a slot by ALTER TABLE.
+  constexpr uint32_t kSlot = INT32_MAX;
+  auto shared = std::make_shared<TableDefinition>(table);
+  shared->columns.insert(
+      shared->columns.begin(),
+      {.name = std::string(kUserColumn), .ordinal = kSlot, .type = {TypeTag::kText}, .nullable = false});
+  return shared;
+}
 
 std::string encode(const NamespaceDefinition& definition) {
   return dump({{"name", definition.name},

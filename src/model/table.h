@@ -86,6 +86,8 @@ struct TableOptions {
   std::optional<uint64_t> deleted_retention_hours;
   AccessLevel access_level = AccessLevel::kPrivate;  // SHARED
   uint64_t max_rows_per_user = 0;                    // USER; 0: no bound
+  uint32_t user_shards = 8;                          // USER: into how many shards users fall, at least 1
+  bool shares_segments = false;                      // USER: a segment has the rows of a shard's users, not of one user
   uint64_t ttl_seconds = 0;                          // STREAM; 0: rows do not go by their age
   uint64_t max_stream_size_bytes = 0;                // STREAM; 0: rows do not go by their size
   std::string compression = "zstd";
@@ -165,6 +167,11 @@ inline constexpr std::string_view kSeqColumn = "_seq";
 inline constexpr std::string_view kDeletedColumn = "_deleted";
 inline constexpr std::string_view kUpdatedColumn = "_updated";
 inline constexpr std::string_view kHiddenKeyColumn = "_key";
+// Whose row it is: the leading column of segments that users share, and of nothing else.
+inline constexpr std::string_view kUserColumn = "_user_id";
+
+// The table as such segments have it.
+TablePtr with_user_column(const TableDefinition& table);
 
 // JSON text as stored in the catalog: the definition, and the versions of the schema up to this one, oldest first,
 // which are not kept in memory. decode() of encode() gives what was encoded. Errors: kCorruption.

@@ -56,6 +56,8 @@ Stored rich_table() {
   table.options.access_level = AccessLevel::kDba;
   table.options.ttl_seconds = 30;
   table.options.max_rows_per_user = 1000;
+  table.options.user_shards = 3;
+  table.options.shares_segments = true;
   table.options.max_stream_size_bytes = uint64_t{1} << 40;
   table.options.compression = "lz4";
   table.options.extra = {{"enable_cache", "true"}};

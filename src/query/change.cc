@@ -45,7 +45,7 @@ Result<PreparedWrites> finish(std::vector<storage::RowWrite> rows, const model::
   writes.request.rows = std::move(rows);
   if (std::ranges::any_of(writes.request.rows, [](const auto& write) { return write.cold.has_value(); })) {
     KALAM_TRY(const uint64_t version, sources.segments_version(table));
-    writes.request.segments_read.push_back({table->id, user, version});
+    writes.request.segments_read.push_back({table, user, version});
   }
   return writes;
 }

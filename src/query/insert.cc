@@ -101,7 +101,7 @@ class InsertBuilder {
     keys.reserve(writes_.request.rows.size());
     for (const auto& write : writes_.request.rows) keys.push_back(write.key);
     KALAM_TRY(const auto cold, sources_.taken_keys(table_, keys));
-    writes_.request.segments_read.push_back({table_->id, user_, cold.segments_version});
+    writes_.request.segments_read.push_back({table_, user_, cold.segments_version});
     if (cold.taken.empty()) return {};
     if (kind_ == storage::WriteKind::kInsert) {
       return fail(storage::key_taken(*table_, cold.taken.front().key, "cold storage: " + cold.taken.front().path));

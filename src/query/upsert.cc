@@ -127,7 +127,7 @@ Result<> resolve_conflicts(const Services& services, const StatementContext& con
   KALAM_TRY(const auto keys, distinct_keys(*table, rows));
   KALAM_TRY(auto found, sources.find_rows(table, keys));
   KALAM_TRY(const uint64_t version, sources.segments_version(table));
-  writes.request.segments_read.push_back({table->id, rows.front().user, version});
+  writes.request.segments_read.push_back({table, rows.front().user, version});
 
   std::vector<duck::ConflictRow> conflicts;
   for (size_t i = 0; i < rows.size(); ++i) {

@@ -44,6 +44,9 @@ const std::array kSettings{
     Setting{"storage.shared_tables_template", "", &Config::shared_tables_template, 0, 0,
             "Where files of SHARED tables lie in the storage `local`, until ALTER STORAGE says otherwise."},
     Setting{"storage.user_tables_template", "", &Config::user_tables_template, 0, 0, "The same for USER tables."},
+    Setting{
+        "storage.user_shards", "", &Config::user_shards, 1, 65536,
+        "How many values `{shard}` has in paths of USER tables; a table keeps the number that it was created with."},
     Setting{"storage.s3_cache_bytes", "", &Config::s3_cache_bytes, 0, 16384 * kGiB,
             "Disk for what has been read from s3 storages; 0 means none."},
     Setting{"storage.allow_private_endpoints", "", &Config::allow_private_endpoints, 0, 0,

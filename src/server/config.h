@@ -68,6 +68,7 @@ struct Config {
   int64_t write_buffer_bytes = 64 << 20;
   std::string shared_tables_template{cold::kDefaultSharedTemplate};
   std::string user_tables_template{cold::kDefaultUserTemplate};
+  int64_t user_shards = cold::kDefaultUserShards;
   bool flush_at_shutdown = false;
   int64_t shutdown_flush_timeout_s = 300;
   int64_t s3_cache_bytes = 1 << 30;

@@ -136,6 +136,7 @@ Result<> Server::Parts::open_storage() {
   options.remote_reads.max_stuck = static_cast<size_t>(std::max<int64_t>(config.worker_threads / 2, 1));
   options.storages.shared_template = config.shared_tables_template;
   options.storages.user_template = config.user_tables_template;
+  options.storages.user_shards = static_cast<uint32_t>(config.user_shards);
   options.storages.s3_cache_bytes = static_cast<uint64_t>(config.s3_cache_bytes);
   options.storages.allow_private_endpoints = config.allow_private_endpoints;
   KALAM_TRY(storage, storage::Storage::open(std::move(options), files, clock, random, *engine));

@@ -68,25 +68,24 @@ Result<Analyzed> read(const SegmentsContext& context, const model::TablePtr& tab
 }  // namespace
 
 Result<> analyze_scope(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
-                       const UserId& user, AnalyzeResult& result) {
-  const std::string scope = hot::scope_prefix(table->id, user);
+                       const SegmentScope& scope, AnalyzeResult& result) {
   const auto snapshot = context.store.snapshot();
-  KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
+  KALAM_TRY(const auto manifest, context.segments.manifest(scope.key, snapshot));
   if (manifest == nullptr) return {};
   const uint64_t before = result.analyzed;
   for (size_t i = 0; i < manifest->segments.size(); ++i) {
     const uint64_t id = manifest->segments[i].id;
     ++result.segments;
-    KALAM_TRY(const auto filter, context.segments.filter(scope, id));
+    KALAM_TRY(const auto filter, context.segments.filter(scope.key, id));
     if (filter != nullptr && !manifest->segments[i].columns.empty()) continue;
     KALAM_TRY(Analyzed analyzed, read(context, table, context.files.to_segment(manifest, i, nullptr)));
     CommitRequest request;
-    request.segments_change = std::make_shared<AnalyzeChange>(table, scope, snapshot->seq(), std::move(analyzed));
+    request.segments_change = std::make_shared<AnalyzeChange>(table, scope.key, snapshot->seq(), std::move(analyzed));
     const std::lock_guard lock(mutexes.segments);
     KALAM_CHECK(context.committer.commit(std::move(request)));
     ++result.analyzed;
   }
-  if (result.analyzed > before) export_manifest(context, table, user);
+  if (result.analyzed > before) export_manifest(context, table, scope);
   return {};
 }
 

@@ -9,6 +9,6 @@ namespace kalamdb::storage {
 // Adds what it does to `result`. The caller holds `mutexes.maintenance`. Errors: kIo, kCorruption, kConflict when the
 // table was altered or dropped meanwhile, and the committer's.
 Result<> analyze_scope(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
-                       const UserId& user, AnalyzeResult& result);
+                       const SegmentScope& scope, AnalyzeResult& result);
 
 }  // namespace kalamdb::storage

@@ -8,6 +8,7 @@
 #include "cold/bloom.h"
 #include "hot/keys.h"
 #include "storage/flush_cursor.h"
+#include "storage/scope_cursor.h"
 
 namespace kalamdb::storage {
 namespace {
@@ -18,20 +19,20 @@ bool is_within(const std::string& inner, const std::string& outer) {
   return inner == outer || inner.starts_with(outer + "/");
 }
 
-// The deleted rows of a scope.
+// The deleted rows among others.
 class TombstoneCursor final : public model::RowCursor {
  public:
-  explicit TombstoneCursor(std::unique_ptr<model::RowCursor> rows) : rows_(std::move(rows)) {}
+  explicit TombstoneCursor(model::RowCursor& rows) : rows_(rows) {}
 
   Result<std::optional<model::RowRecord>> next() override {
     while (true) {
-      KALAM_TRY(auto record, rows_->next());
+      KALAM_TRY(auto record, rows_.next());
       if (!record || record->deleted) return record;
     }
   }
 
  private:
-  std::unique_ptr<model::RowCursor> rows_;
+  model::RowCursor& rows_;
 };
 
 class TableBackup {
@@ -44,12 +45,13 @@ class TableBackup {
     listed_.type = lower_name(table_->type);
   }
 
-  Result<cold::BackupTable> run(const std::string& record, std::span<const UserId> users) {
+  Result<cold::BackupTable> run(const std::string& record, const std::vector<UserId>& users) {
     cold::BackupDetails details{.definition = record, .scopes = {}};
     const std::string directory = table_->namespace_id + "/" + table_->name;
-    for (size_t i = 0; i < users.size(); ++i) {
-      const std::string own = table_->is_per_user() ? directory + "/user-" + std::to_string(i) : directory;
-      KALAM_TRY(auto scope, back_up_scope(users[i], own));
+    for (const ScopeUsers& one : by_scope(*table_, users)) {
+      const std::string number = std::to_string(details.scopes.size());
+      const std::string own = table_->is_per_user() ? directory + "/scope-" + number : directory;
+      KALAM_TRY(auto scope, back_up_scope(one, own));
       details.scopes.push_back(std::move(scope));
     }
     const std::string name = directory + "/table.cbor";
@@ -59,26 +61,28 @@ class TableBackup {
   }
 
  private:
-  Result<cold::BackupScope> back_up_scope(const UserId& user, const std::string& directory) {
+  Result<cold::BackupScope> back_up_scope(const ScopeUsers& of, const std::string& directory) {
     cold::BackupScope scope;
-    scope.user = user;
-    KALAM_TRY(auto retention,
-              context_.store.get_record(RecordSpace::kRetention, hot::scope_prefix(table_->id, user), snapshot_));
-    scope.retention = std::move(retention).value_or("");
-    KALAM_CHECK(copy_segments(scope, directory));
-    KALAM_CHECK(write_hot_rows(scope, directory));
-    KALAM_CHECK(write_tombstones(scope, directory));
+    scope.user = of.scope.user;
+    scope.shard = of.scope.shard;
+    for (const UserId& user : of.users) {
+      KALAM_TRY(auto record,
+                context_.store.get_record(RecordSpace::kRetention, hot::scope_prefix(table_->id, user), snapshot_));
+      if (record) scope.retention.emplace_back(user, *std::move(record));
+    }
+    KALAM_CHECK(copy_segments(scope, of.scope, directory));
+    KALAM_CHECK(write_hot_rows(scope, of, directory));
+    KALAM_CHECK(write_tombstones(scope, of, directory));
     scope.manifest.storage.clear();
     scope.manifest.directory.clear();
     return scope;
   }
 
-  Result<> copy_segments(cold::BackupScope& scope, const std::string& directory) {
-    const std::string prefix = hot::scope_prefix(table_->id, scope.user);
-    KALAM_TRY(const auto manifest, context_.segments.manifest(prefix, snapshot_));
+  Result<> copy_segments(cold::BackupScope& scope, const SegmentScope& of, const std::string& directory) {
+    KALAM_TRY(const auto manifest, context_.segments.manifest(of.key, snapshot_));
     if (manifest == nullptr) return {};
     scope.manifest = *manifest;
-    KALAM_TRY(const auto deletions, context_.segments.all_deletions(prefix, *manifest, snapshot_));
+    KALAM_TRY(const auto deletions, context_.segments.all_deletions(of.key, *manifest, snapshot_));
     for (size_t i = 0; i < manifest->segments.size(); ++i) {
       cold::SegmentEntry& segment = scope.manifest.segments[i];
       KALAM_TRY(const auto from, context_.files.objects(segment.storage));
@@ -89,8 +93,12 @@ class TableBackup {
       segment.storage.clear();
       segment.path = name;
       KALAM_TRY(auto filter,
-                context_.store.get_record(RecordSpace::kFilter, segment_record_key(prefix, segment.id), snapshot_));
+                context_.store.get_record(RecordSpace::kFilter, segment_record_key(of.key, segment.id), snapshot_));
       scope.filters.push_back(std::move(filter).value_or(""));
+      if (of.shard) {
+        KALAM_TRY(const auto users, context_.segments.users(of.key, segment.id, snapshot_));
+        scope.users.push_back(users->encode());
+      }
       const bool any_deleted = deletions[i] != nullptr && !deletions[i]->empty();
       scope.deletions.push_back(any_deleted ? deletions[i]->encode() : std::string());
       listed_.rows += segment.row_count - (any_deleted ? deletions[i]->size() : 0);
@@ -98,15 +106,15 @@ class TableBackup {
     return {};
   }
 
-  Result<> write_hot_rows(cold::BackupScope& scope, const std::string& directory) {
-    FlushCursor rows(table_, context_.store.scan(table_->id, scope.user, "", "", true, snapshot_),
+  Result<> write_hot_rows(cold::BackupScope& scope, const ScopeUsers& of, const std::string& directory) {
+    FlushCursor rows(table_, std::make_unique<ScopeCursor>(context_.store, table_->id, of, snapshot_),
                      context_.max_segment_rows);
     while (true) {
       KALAM_TRY(const bool more, rows.begin_segment());
       if (!more) return {};
       const uint64_t id = scope.manifest.next_segment++;
       const std::string name = segment_name(directory, id);
-      KALAM_TRY(const auto written, write_file(name, scope.user, rows));
+      KALAM_TRY(const auto written, write_file(name, of.scope, rows));
       const FlushedRows notes = rows.take_notes();
       if (written.row_count != notes.keys.size()) {
         return fail(ErrorCode::kInternal, "A file of the backup was written with " + std::to_string(written.row_count) +
@@ -128,26 +136,27 @@ class TableBackup {
                                          .columns = written.columns});
       scope.filters.push_back(cold::BloomFilter::build(notes.keys).record());
       scope.deletions.emplace_back();
+      if (of.scope.shard) scope.users.push_back(notes.users.encode());
       listed_.rows += written.row_count;
     }
   }
 
-  Result<> write_tombstones(cold::BackupScope& scope, const std::string& directory) {
-    const auto deleted = [&] {
-      return TombstoneCursor(context_.store.scan(table_->id, scope.user, "", "", true, snapshot_));
-    };
-    KALAM_TRY(const auto first, deleted().next());
+  Result<> write_tombstones(cold::BackupScope& scope, const ScopeUsers& of, const std::string& directory) {
+    ScopeCursor looked_at(context_.store, table_->id, of, snapshot_);
+    KALAM_TRY(const auto first, TombstoneCursor(looked_at).next());
     if (!first) return {};
     scope.tombstones = directory + "/tombstones.parquet";
-    TombstoneCursor rows = deleted();
-    KALAM_TRY(const auto written, write_file(scope.tombstones, scope.user, rows));
+    ScopeCursor all(context_.store, table_->id, of, snapshot_);
+    TombstoneCursor rows(all);
+    KALAM_TRY(const auto written, write_file(scope.tombstones, of.scope, rows));
     listed_.tombstones += written.row_count;
     return {};
   }
 
-  Result<duck::WrittenSegment> write_file(const std::string& name, const UserId& user, model::RowCursor& rows) {
+  Result<duck::WrittenSegment> write_file(const std::string& name, const SegmentScope& scope, model::RowCursor& rows) {
     KALAM_TRY(const std::string staged, place_.objects->staging_file(place_.object(name)));
-    KALAM_TRY(const auto written, context_.engine.write_segment(staged, table_, rows, segment_metadata(*table_, user)));
+    KALAM_TRY(const auto written,
+              context_.engine.write_segment(staged, table_, rows, segment_metadata(*table_, scope)));
     KALAM_TRY(auto file, cold::put_file_checked(context_.disk, *place_.objects, place_.object(name), staged, name));
     listed_.files.push_back(std::move(file));
     return written;
@@ -205,7 +214,7 @@ Result<std::string> backup_directory(const std::string& path, const std::string&
 }
 
 Result<cold::BackupTable> back_up_table(const SegmentsContext& context, const model::TablePtr& table,
-                                        const std::string& record, std::span<const UserId> users,
+                                        const std::string& record, const std::vector<UserId>& users,
                                         const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) {
   return TableBackup(context, table, snapshot, place).run(record, users);
 }

@@ -25,7 +25,7 @@ Result<std::string> backup_directory(const std::string& path, const std::string&
 
 // Writes what the snapshot has of a table, or of a view, of which `record` is the definition as stored.
 Result<cold::BackupTable> back_up_table(const SegmentsContext& context, const model::TablePtr& table,
-                                        const std::string& record, std::span<const UserId> users,
+                                        const std::string& record, const std::vector<UserId>& users,
                                         const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place);
 
 struct TableToRestore {
@@ -33,6 +33,9 @@ struct TableToRestore {
   cold::BackupTable listed;
   cold::BackupDetails details;
 };
+
+// What a scope of the backup becomes.
+SegmentScope restored_scope(const model::TableDefinition& table, const cold::BackupScope& scope);
 
 // `done` is what finished_restore() gives once the commit is made. Errors: kCorruption for what does not fit together,
 // kUnavailable, kIo.

@@ -49,9 +49,9 @@ struct RecordWrite {
   std::optional<std::string> expected;
 };
 
-// "What I know about the segments of this table and scope still holds": a flush or compaction since then is kConflict.
+// "What I know about the segments of this user's rows still holds": a flush or compaction since then is kConflict.
 struct SegmentsRead {
-  TableId table;
+  model::TablePtr table;
   UserId user;
   uint64_t segments_version = 0;
 };

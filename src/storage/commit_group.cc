@@ -110,7 +110,7 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
 
 Result<> CommitGroup::check_segments(const CommitRequest& request) {
   for (const SegmentsRead& read : request.segments_read) {
-    std::string scope = hot::scope_prefix(read.table, read.user);
+    std::string scope = segment_scope(*read.table, read.user).key;
     auto known = segments_versions_.find(scope);
     if (known == segments_versions_.end()) {
       KALAM_TRY(const uint64_t version, context_.segments.segments_version(scope, nullptr));
@@ -221,7 +221,7 @@ Result<CommitGroup::Current> CommitGroup::read_current(const RowWrite& write, co
 }
 
 Result<> CommitGroup::mark_deleted(const RowWrite& write) {
-  const std::string scope = hot::scope_prefix(write.table->id, write.user);
+  const std::string scope = segment_scope(*write.table, write.user).key;
   std::string record_key = segment_record_key(scope, write.cold->segment_id);
   KALAM_TRY(Marked* const marked, find_marked(scope, write.cold->segment_id, record_key));
   const PositionSet* deleted = marked->changed ? marked->changed.get() : marked->base.get();
@@ -273,7 +273,7 @@ Result<> CommitGroup::count_row(const RowWrite& write, int change) {
     return counted.table->id == write.table->id && counted.user == write.user;
   });
   if (known == count_changes_.end()) {
-    KALAM_TRY(int64_t* const count, context_.row_counts.of(write.table->id, write.user));
+    KALAM_TRY(int64_t* const count, context_.row_counts.of(*write.table, write.user));
     known = count_changes_.insert(known, {.table = write.table, .user = write.user, .count = count});
   }
   known->change += change;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "cold/bloom.h"
-#include "hot/keys.h"
 #include "storage/compact_change.h"
 #include "storage/compact_plan.h"
 #include "storage/manifest_export.h"
@@ -22,20 +21,20 @@ struct Step {
   const SegmentsContext& context;
   TableMutexes& mutexes;
   const model::TablePtr& table;
-  const UserId& user;
-  const std::string& scope;
+  const SegmentScope& scope;
   const Location& location;  // of what is written
   hot::SnapshotPtr snapshot;
   std::shared_ptr<cold::Manifest> sources = std::make_shared<cold::Manifest>();  // only those that are replaced
   std::vector<DeletionsPtr> deletions;
   std::vector<cold::SegmentEntry> outputs;
   std::vector<std::string> filter_records;
+  std::vector<std::string> users_records;  // "" outside shards
 };
 
 // Numbers for `count` new segments, which nobody else uses from now on.
 Result<uint64_t> reserve_numbers(const Step& step, uint64_t count) {
   const std::lock_guard lock(step.mutexes.segments);
-  KALAM_TRY(auto record, step.context.store.get_record(hot::RecordSpace::kManifest, step.scope, nullptr));
+  KALAM_TRY(auto record, step.context.store.get_record(hot::RecordSpace::kManifest, step.scope.key, nullptr));
   if (!record) return fail(ErrorCode::kConflict, "The table's segments were removed meanwhile");
   KALAM_TRY(cold::Manifest manifest, cold::decode_manifest(*record));
   uint64_t first = manifest.next_segment;
@@ -47,7 +46,7 @@ Result<uint64_t> reserve_numbers(const Step& step, uint64_t count) {
   ++manifest.version;
   CommitRequest request;
   request.records.push_back({.space = hot::RecordSpace::kManifest,
-                             .key = step.scope,
+                             .key = step.scope.key,
                              .value = cold::encode(manifest),
                              .expected = *std::move(record)});
   KALAM_CHECK(step.context.committer.commit(std::move(request)));
@@ -60,7 +59,7 @@ Result<> write_output(Step& step, uint64_t segment_id, uint64_t rows, MergeCurso
                           .storage = step.location.storage_id,
                           .path = step.location.directory + "/" + cold::segment_file_name(segment_id)});
   KALAM_TRY(const auto written, step.context.files.write_segment(step.context.engine, step.location, segment_id,
-                                                                 step.table, step.user, cursor));
+                                                                 step.table, step.scope, cursor));
   const MergeCursor::Notes notes = cursor.take_notes();
   if (written.row_count != rows || notes.keys.size() != rows) {
     return fail(ErrorCode::kCorruption, "Segments to be merged have fewer rows than their manifest says");
@@ -77,6 +76,7 @@ Result<> write_output(Step& step, uint64_t segment_id, uint64_t rows, MergeCurso
   entry.created_at_us = step.context.clock.now_us();
   entry.columns = written.columns;
   step.filter_records.push_back(cold::BloomFilter::build(notes.keys).record());
+  step.users_records.push_back(step.scope.shard ? notes.users.encode() : std::string());
   return {};
 }
 
@@ -97,12 +97,13 @@ Result<> write_outputs(Step& step, std::vector<CompactedSegment>& compacted) {
 
 Result<Seq> commit(Step& step, std::vector<CompactedSegment> compacted) {
   auto change = std::make_shared<CompactChange>(CompactChange::Input{.table = step.table,
-                                                                     .scope = step.scope,
+                                                                     .scope = step.scope.key,
                                                                      .snapshot = std::move(step.snapshot),
                                                                      .sources = std::move(compacted),
                                                                      .outputs = step.outputs,
                                                                      .location = step.location,
                                                                      .filter_records = std::move(step.filter_records),
+                                                                     .users_records = std::move(step.users_records),
                                                                      .now_us = step.context.clock.now_us()});
   KALAM_CHECK(change->prepare(step.context.store));
   const std::lock_guard lock(step.mutexes.segments);
@@ -148,18 +149,17 @@ Result<> run(Step& step, CompactResult& result) {
 
 // One round over what there is now; true if it changed anything.
 Result<bool> run_round(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
-                       const UserId& user, CompactKind kind, uint64_t& first_new, CompactResult& result) {
-  const std::string scope = hot::scope_prefix(table->id, user);
+                       const SegmentScope& scope, CompactKind kind, uint64_t& first_new, CompactResult& result) {
   hot::SnapshotPtr snapshot = context.store.snapshot();
-  KALAM_TRY(const auto manifest, context.segments.manifest(scope, snapshot));
+  KALAM_TRY(const auto manifest, context.segments.manifest(scope.key, snapshot));
   if (manifest == nullptr) return false;
-  KALAM_TRY(const auto deletions, context.segments.all_deletions(scope, *manifest, snapshot));
-  KALAM_TRY(const Location location, context.files.locate(*table, user));
+  KALAM_TRY(const auto deletions, context.segments.all_deletions(scope.key, *manifest, snapshot));
+  KALAM_TRY(const Location location, context.files.locate(*table, scope));
   first_new = std::min(first_new, manifest->next_segment);
   const auto groups =
       plan_compaction(*table, *manifest, deletions, kind, context.max_segment_rows, first_new, location.storage_id);
   for (size_t g = 0; g < groups.size(); ++g) {
-    Step step{context, mutexes, table, user, scope, location, snapshot};
+    Step step{context, mutexes, table, scope, location, snapshot};
     if (g + 1 == groups.size()) snapshot.reset();  // the last step must not keep the files that it replaces
     for (const size_t i : groups[g]) {
       step.sources->segments.push_back(manifest->segments[i]);
@@ -173,17 +173,17 @@ Result<bool> run_round(const SegmentsContext& context, TableMutexes& mutexes, co
 }  // namespace
 
 Result<> compact_scope(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
-                       const UserId& user, CompactKind kind, CompactResult& result) {
+                       const SegmentScope& scope, CompactKind kind, CompactResult& result) {
   const uint64_t before = result.segments_before;
   uint64_t first_new = UINT64_MAX;
   const auto compacted = [&]() -> Result<> {
     for (int round = 0; round < kMaxRounds; ++round) {
-      KALAM_TRY(const bool changed, run_round(context, mutexes, table, user, kind, first_new, result));
+      KALAM_TRY(const bool changed, run_round(context, mutexes, table, scope, kind, first_new, result));
       if (!changed) break;
     }
     return {};
   }();
-  if (result.segments_before > before) export_manifest(context, table, user);
+  if (result.segments_before > before) export_manifest(context, table, scope);
   return compacted;
 }
 

@@ -21,6 +21,6 @@ namespace kalamdb::storage {
 // caller holds `mutexes.maintenance`. Errors: kIo, kCorruption, kConflict when the table was altered or dropped
 // meanwhile, and the committer's.
 Result<> compact_scope(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
-                       const UserId& user, CompactKind kind, CompactResult& result);
+                       const SegmentScope& scope, CompactKind kind, CompactResult& result);
 
 }  // namespace kalamdb::storage

@@ -59,10 +59,12 @@ Result<> CompactChange::apply(const hot::Store& store, hot::Batch& batch) {
     const std::string key = segment_record_key(input_.scope, source.id);
     batch.erase_record(RecordSpace::kDeletions, key);
     batch.erase_record(RecordSpace::kFilter, key);
+    batch.erase_record(RecordSpace::kUsers, key);
   }
   for (size_t i = 0; i < input_.outputs.size(); ++i) {
     const std::string key = segment_record_key(input_.scope, input_.outputs[i].id);
     batch.put_record(RecordSpace::kFilter, key, input_.filter_records[i]);
+    if (!input_.users_records[i].empty()) batch.put_record(RecordSpace::kUsers, key, input_.users_records[i]);
     if (carried_[i].empty()) continue;
     // Commits that add to it are newer than the store's last one.
     batch.put_record(RecordSpace::kDeletions, key, cold::encode_deletions(store.last_seq(), carried_[i]));

@@ -31,6 +31,7 @@ class CompactChange final : public SegmentsChange {
     std::vector<cold::SegmentEntry> outputs;  // rows go into them one after another
     Location location;                        // of `outputs`
     std::vector<std::string> filter_records;  // of `outputs`
+    std::vector<std::string> users_records;   // of `outputs`; "" outside shards
     int64_t now_us = 0;
   };
 

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "cold/bloom.h"
-#include "hot/keys.h"
 #include "storage/flush_change.h"
 #include "storage/flush_cursor.h"
 #include "storage/manifest_export.h"
+#include "storage/scope_cursor.h"
 
 namespace kalamdb::storage {
 namespace {
@@ -40,7 +40,7 @@ Result<> check_written(const duck::WrittenSegment& written, const FlushedRows& r
 
 Result<> commit_segment(const SegmentsContext& context, FlushChange::Input input, FlushedRows rows) {
   auto change = std::make_shared<FlushChange>(std::move(input), std::move(rows));
-  KALAM_CHECK(change->prepare(context.store));
+  KALAM_CHECK(change->prepare(context.store, context.watches));
   CommitRequest request;
   request.segments_change = std::move(change);
   KALAM_CHECK(context.committer.commit(std::move(request)));
@@ -48,12 +48,11 @@ Result<> commit_segment(const SegmentsContext& context, FlushChange::Input input
 }
 
 // Writes one segment of what `rows` has waiting and commits it.
-Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
+Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& table, const SegmentScope& scope,
                        const hot::SnapshotPtr& snapshot, FlushCursor& rows, FlushResult& result) {
-  std::string scope = hot::scope_prefix(table->id, user);
-  KALAM_TRY(const Location location, context.files.locate(*table, user));
-  KALAM_TRY(const Target target, choose_target(context, scope, location));
-  auto written = context.files.write_segment(context.engine, location, target.segment_id, table, user, rows);
+  KALAM_TRY(const Location location, context.files.locate(*table, scope));
+  KALAM_TRY(const Target target, choose_target(context, scope.key, location));
+  auto written = context.files.write_segment(context.engine, location, target.segment_id, table, scope, rows);
   if (!written) {
     context.files.discard_segment(location, target.segment_id);
     return fail(std::move(written).error());
@@ -63,8 +62,7 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
 
   const auto [min_seq, max_seq] = std::ranges::minmax(notes.seqs);
   FlushChange::Input input{.table = table,
-                           .user = user,
-                           .scope = std::move(scope),
+                           .scope = scope,
                            .snapshot = snapshot,
                            .segments_version = target.segments_version,
                            .segment = {.id = target.segment_id,
@@ -96,28 +94,30 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
 }
 
 // Small scopes are mostly waiting for the disk, which serves several at once as fast as one, and their commits are
-// written together.
+// written together. Those of shards are large, and each is in memory in part.
 constexpr size_t kScopesAtOnce = 8;
+constexpr size_t kShardsAtOnce = 2;
 
-Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
+Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& table, const ScopeUsers& scope,
                      FlushResult& result) {
   const uint64_t segments_before = result.segments;
   const auto flushed = [&]() -> Result<> {
     const hot::SnapshotPtr snapshot = context.store.snapshot();
-    FlushCursor rows(table, context.store.scan(table->id, user, "", "", true, snapshot), context.max_segment_rows);
+    FlushCursor rows(table, std::make_unique<ScopeCursor>(context.store, table->id, scope, snapshot),
+                     context.max_segment_rows);
     while (true) {
       KALAM_TRY(const bool more, rows.begin_segment());
       if (!more) return {};
-      KALAM_CHECK(flush_segment(context, table, user, snapshot, rows, result));
+      KALAM_CHECK(flush_segment(context, table, scope.scope, snapshot, rows, result));
     }
   }();
-  if (result.segments > segments_before) export_manifest(context, table, user);
+  if (result.segments > segments_before) export_manifest(context, table, scope.scope);
   return flushed;
 }
 
 }  // namespace
 
-Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const UserId> users,
+Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const ScopeUsers> scopes,
                       FlushResult& result) {
   std::mutex mutex;  // of those that follow
   size_t next = 0;
@@ -126,10 +126,10 @@ Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& tab
     FlushResult mine;
     while (true) {
       std::unique_lock lock(mutex);
-      if (next == users.size() || !outcome) break;
-      const UserId& user = users[next++];
+      if (next == scopes.size() || !outcome) break;
+      const ScopeUsers& scope = scopes[next++];
       lock.unlock();
-      auto flushed = flush_scope(context, table, user, mine);
+      auto flushed = flush_scope(context, table, scope, mine);
       lock.lock();
       if (!flushed && outcome) outcome = std::move(flushed);
     }
@@ -140,7 +140,8 @@ Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& tab
   };
   {
     std::vector<std::jthread> helpers;
-    for (size_t i = 1; i < std::min(kScopesAtOnce, users.size()); ++i) helpers.emplace_back(work);
+    const size_t at_once = table->options.shares_segments ? kShardsAtOnce : kScopesAtOnce;
+    for (size_t i = 1; i < std::min(at_once, scopes.size()); ++i) helpers.emplace_back(work);
     work();
   }
   return outcome;

@@ -17,10 +17,10 @@
 
 namespace kalamdb::storage {
 
-// The scopes of `users`, several at a time. Adds what it does to `result`, so that it is right also after an error,
+// `scopes`, several at a time. Adds what it does to `result`, so that it is right also after an error,
 // which is one scope's. Only one flush of a scope runs at a time. Errors: kIo, kCorruption, kConflict when the table
 // was altered or dropped meanwhile, and the committer's.
-Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const UserId> users,
+Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const ScopeUsers> scopes,
                       FlushResult& result);
 
 }  // namespace kalamdb::storage

@@ -26,21 +26,41 @@ FlushChange::FlushChange(Input input, FlushedRows rows)
     : input_(std::move(input)), rows_(std::move(rows)), caught_up_to_(input_.snapshot->seq()) {}
 
 Result<size_t> FlushChange::collect_changes(const hot::Store& store, const hot::SnapshotPtr& until) {
-  const auto changes = store.scan_changes(input_.table->id, input_.user, caught_up_to_, until);
   size_t count = 0;
-  while (true) {
-    KALAM_TRY(const auto record, changes->next());
-    if (!record) break;
-    ++count;
-    if (record->key >= rows_.keys.front() && record->key <= rows_.keys.back()) changed_keys_.emplace_back(record->key);
+  for (size_t i = 0; i < rows_.users.user_count(); ++i) {
+    const UserId& user = rows_.users.user(i);
+    const auto changes = store.scan_changes(input_.table->id, user, caught_up_to_, until);
+    while (true) {
+      KALAM_TRY(const auto record, changes->next());
+      if (!record) break;
+      ++count;
+      add_changed(user, record->key);
+    }
   }
   caught_up_to_ = until->seq();
   return count;
 }
 
-Result<> FlushChange::prepare(const hot::Store& store) {
+void FlushChange::collect_watched() {
+  for (const ChangeSetPtr& changes : watch_->take()) {
+    for (const RowChange& change : changes->rows) {
+      // A commit may reach the watch after a snapshot that has it was taken.
+      if (change.table->id != input_.table->id || change.seq <= input_.snapshot->seq()) continue;
+      if (segment_scope(*input_.table, change.user).key == input_.scope.key) add_changed(change.user, change.key);
+    }
+  }
+}
+
+void FlushChange::add_changed(const UserId& user, std::string_view key) {
+  std::string changed = segment_key(*input_.table, user, key);
+  if (changed >= rows_.keys.front() && changed <= rows_.keys.back()) changed_keys_.push_back(std::move(changed));
+}
+
+Result<> FlushChange::prepare(const hot::Store& store, WriteWatches& watches) {
   KALAM_CHECK(plan_changes(store));
   for (int round = 0; round < kMaxRounds; ++round) {
+    // What a snapshot that is taken later does not have, the watch will.
+    watch_ = watches.watch(input_.table->id);
     KALAM_TRY(const size_t count, collect_changes(store, store.snapshot()));
     if (count < kFewChanges) break;
   }
@@ -48,19 +68,21 @@ Result<> FlushChange::prepare(const hot::Store& store) {
 }
 
 Result<> FlushChange::apply(const hot::Store& store, hot::Batch& batch) {
-  KALAM_CHECK(collect_changes(store, store.snapshot()));
+  collect_watched();
   std::ranges::sort(changed_keys_);
   changed_keys_.erase(std::unique(changed_keys_.begin(), changed_keys_.end()), changed_keys_.end());
   KALAM_CHECK(update_manifest(store, batch));
   mark_changed(store, batch);
   erase_rows(batch);
   // The entries of rows that have changed since are gone already; erasing them again does nothing.
-  for (const auto& [first, last] : erased_changes_) batch.erase_changes(input_.table->id, input_.user, first, last);
+  for (const auto& erased : erased_changes_) {
+    batch.erase_changes(input_.table->id, *erased.user, erased.first, erased.last);
+  }
   return {};
 }
 
 Result<> FlushChange::update_manifest(const hot::Store& store, hot::Batch& batch) const {
-  KALAM_TRY(const auto record, store.get_record(RecordSpace::kManifest, input_.scope, nullptr));
+  KALAM_TRY(const auto record, store.get_record(RecordSpace::kManifest, input_.scope.key, nullptr));
   cold::Manifest manifest;
   if (record) {
     KALAM_TRY(manifest, cold::decode_manifest(*record));
@@ -76,8 +98,10 @@ Result<> FlushChange::update_manifest(const hot::Store& store, hot::Batch& batch
   manifest.updated_at_us = input_.segment.created_at_us;
   KALAM_CHECK(settle_location(input_.location, store, batch, manifest));
   manifest.segments.push_back(input_.segment);
-  batch.put_record(RecordSpace::kManifest, input_.scope, cold::encode(manifest));
-  batch.put_record(RecordSpace::kFilter, segment_record_key(input_.scope, input_.segment.id), input_.filter_record);
+  batch.put_record(RecordSpace::kManifest, input_.scope.key, cold::encode(manifest));
+  const std::string key = segment_record_key(input_.scope.key, input_.segment.id);
+  batch.put_record(RecordSpace::kFilter, key, input_.filter_record);
+  if (input_.scope.shard) batch.put_record(RecordSpace::kUsers, key, rows_.users.encode());
   return {};
 }
 
@@ -89,7 +113,7 @@ void FlushChange::mark_changed(const hot::Store& store, hot::Batch& batch) const
   }
   if (deleted.empty()) return;
   // Commits that add to it are newer than the store's last one.
-  batch.put_record(RecordSpace::kDeletions, segment_record_key(input_.scope, input_.segment.id),
+  batch.put_record(RecordSpace::kDeletions, segment_record_key(input_.scope.key, input_.segment.id),
                    cold::encode_deletions(store.last_seq(), deleted));
 }
 
@@ -108,21 +132,39 @@ void FlushChange::erase_rows(hot::Batch& batch) const {
 }
 
 void FlushChange::erase_run(hot::Batch& batch, size_t begin, size_t end) const {
-  if (begin >= end) return;
+  while (begin < end) {
+    const UserId& user = *rows_.users.user_at(static_cast<uint32_t>(begin));
+    const size_t users_end = std::min<size_t>(end, rows_.users.range_of(user).end);
+    erase_users_run(batch, user, begin, users_end);
+    begin = users_end;
+  }
+}
+
+void FlushChange::erase_users_run(hot::Batch& batch, const UserId& user, size_t begin, size_t end) const {
+  // Of segment_key(), what is behind the user.
+  const size_t prefix = segment_key(*input_.table, user, "").size();
+  const auto key = [&](size_t i) { return std::string_view(rows_.keys[i]).substr(prefix); };
   if (end - begin >= kMinRangeRows) {
-    batch.erase_rows(input_.table->id, input_.user, rows_.keys[begin], hot::successor(rows_.keys[end - 1]));
+    batch.erase_rows(input_.table->id, user, key(begin), hot::successor(key(end - 1)));
     return;
   }
   for (size_t i = begin; i < end; ++i) {
-    batch.erase_rows(input_.table->id, input_.user, rows_.keys[i], hot::successor(rows_.keys[i]));
+    batch.erase_rows(input_.table->id, user, key(i), hot::successor(key(i)));
   }
 }
 
 Result<> FlushChange::plan_changes(const hot::Store& store) {
-  std::vector<Seq> flushed = rows_.seqs;
+  for (size_t i = 0; i < rows_.users.user_count(); ++i) {
+    KALAM_CHECK(plan_changes(store, rows_.users.user(i), rows_.users.range(i)));
+  }
+  return {};
+}
+
+Result<> FlushChange::plan_changes(const hot::Store& store, const UserId& user, PositionRange rows) {
+  std::vector<Seq> flushed(rows_.seqs.begin() + rows.begin, rows_.seqs.begin() + rows.end);
   std::ranges::sort(flushed);
   // Entries up to the snapshot only ever go, so that what lies between two of ours then, lies there at the commit.
-  KALAM_TRY(const auto all, store.change_seqs(input_.table->id, input_.user, input_.snapshot));
+  KALAM_TRY(const auto all, store.change_seqs(input_.table->id, user, input_.snapshot));
   auto entry = all.begin();
   for (size_t begin = 0; begin < flushed.size();) {
     entry = std::lower_bound(entry, all.end(), flushed[begin]);
@@ -130,9 +172,9 @@ Result<> FlushChange::plan_changes(const hot::Store& store) {
     while (end < flushed.size() && entry != all.end() && *entry == flushed[end]) ++entry, ++end;
     if (end == begin) return fail(ErrorCode::kCorruption, "A row has no entry in the change index");
     if (end - begin >= kMinRangeRows) {
-      erased_changes_.emplace_back(flushed[begin], flushed[end - 1]);
+      erased_changes_.push_back({&user, flushed[begin], flushed[end - 1]});
     } else {
-      for (size_t i = begin; i < end; ++i) erased_changes_.emplace_back(flushed[i], flushed[i]);
+      for (size_t i = begin; i < end; ++i) erased_changes_.push_back({&user, flushed[i], flushed[i]});
     }
     begin = end;
   }

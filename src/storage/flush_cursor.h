@@ -12,7 +12,8 @@
 
 namespace kalamdb::storage {
 
-// Hands out a scope's live rows in portions of one segment, of one partition each, and takes notes of them.
+// Hands out a scope's live rows in portions of one segment, of one partition each, and takes notes of them. Its `rows`
+// say whose they are.
 class FlushCursor final : public model::RowCursor {
  public:
   FlushCursor(const model::TablePtr& table, std::unique_ptr<model::RowCursor> rows, uint64_t max_segment_rows)
@@ -39,8 +40,9 @@ class FlushCursor final : public model::RowCursor {
       }
     }
     if (record) {
-      notes_.keys.emplace_back(record->key);
+      notes_.keys.push_back(segment_key(*table_, *record->user, record->key));
       notes_.seqs.push_back(record->seq);
+      notes_.users.add_row(*record->user);
     }
     return record;
   }
@@ -53,7 +55,7 @@ class FlushCursor final : public model::RowCursor {
       KALAM_TRY(auto record, rows_->next());
       if (!record) break;
       if (!record->deleted) return record;
-      notes_.tombstone_keys.emplace_back(record->key);
+      notes_.tombstone_keys.push_back(segment_key(*table_, *record->user, record->key));
     }
     at_end_ = true;
     return std::nullopt;

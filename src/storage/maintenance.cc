@@ -15,20 +15,39 @@ namespace kalamdb::storage {
 
 using hot::RecordSpace;
 
-Result<std::vector<UserId>> StorageImpl::segment_users(TableId table, const hot::SnapshotPtr& snapshot) const {
-  std::vector<UserId> users;
+Result<std::vector<SegmentScope>> StorageImpl::segment_scopes(TableId table, const hot::SnapshotPtr& snapshot) const {
+  std::vector<SegmentScope> scopes;
   KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table), snapshot,
-                                   [&](std::string_view scope, std::string_view) {
-                                     if (auto user = hot::scope_user(scope)) users.push_back(*std::move(user));
+                                   [&](std::string_view key, std::string_view) {
+                                     if (auto scope = scope_of_key(key)) scopes.push_back(*std::move(scope));
                                      return true;
                                    }));
+  return scopes;
+}
+
+Result<std::vector<UserId>> StorageImpl::segment_users(TableId table, const hot::SnapshotPtr& snapshot) {
+  std::vector<UserId> users;
+  KALAM_TRY(const auto scopes, segment_scopes(table, snapshot));
+  for (const SegmentScope& scope : scopes) {
+    if (!scope.shard) {
+      users.push_back(scope.user);
+      continue;
+    }
+    KALAM_TRY(const auto manifest, segments_->manifest(scope.key, snapshot));
+    for (const cold::SegmentEntry& segment : manifest->segments) {
+      KALAM_TRY(const auto all, segments_->users(scope.key, segment.id, snapshot));
+      for (size_t i = 0; i < all->user_count(); ++i) users.push_back(all->user(i));
+    }
+  }
+  std::ranges::sort(users, {}, &UserId::value);
+  users.erase(std::unique(users.begin(), users.end()), users.end());
   return users;
 }
 
-Result<std::vector<UserId>> StorageImpl::maintained_users(const model::TablePtr& table,
-                                                          const std::optional<UserId>& user) {
-  if (user) return std::vector{*user};
-  return users(table, nullptr);
+Result<std::vector<SegmentScope>> StorageImpl::maintained_scopes(const model::TablePtr& table,
+                                                                 const std::optional<UserId>& user) const {
+  if (user) return std::vector{segment_scope(*table, *user)};
+  return segment_scopes(table->id, nullptr);
 }
 
 Result<CompactResult> StorageImpl::compact(const model::TablePtr& table, const std::optional<UserId>& user,
@@ -37,8 +56,8 @@ Result<CompactResult> StorageImpl::compact(const model::TablePtr& table, const s
   const std::lock_guard lock(mutexes->maintenance);
   const SegmentsContext context = segments_context();
   CompactResult result;
-  KALAM_TRY(const auto users, maintained_users(table, user));
-  for (const UserId& one : users) KALAM_CHECK(compact_scope(context, *mutexes, table, one, kind, result));
+  KALAM_TRY(const auto scopes, maintained_scopes(table, user));
+  for (const auto& scope : scopes) KALAM_CHECK(compact_scope(context, *mutexes, table, scope, kind, result));
   return result;
 }
 
@@ -54,7 +73,11 @@ Result<VacuumResult> StorageImpl::vacuum(const model::TablePtr& table, const std
     }
     const SegmentsContext context = segments_context();
     const Seq up_to = last_seq_at(clock_.now_us() / 1000 - static_cast<int64_t>(retention_hours) * 3'600'000);
-    KALAM_TRY(const auto users, maintained_users(table, user));
+    std::vector<UserId> users;
+    if (user) users.push_back(*user);
+    if (!user) {
+      KALAM_TRY(users, store_->users(table->id, nullptr));
+    }
     for (const UserId& one : users) {
       KALAM_TRY(const uint64_t removed, remove_tombstones(context, *mutexes, table, one, up_to));
       result.tombstones_removed += removed;
@@ -88,25 +111,24 @@ Result<AnalyzeResult> StorageImpl::analyze(const model::TablePtr& table, const s
   const std::lock_guard lock(mutexes->maintenance);
   const SegmentsContext context = segments_context();
   AnalyzeResult result;
-  KALAM_TRY(const auto users, maintained_users(table, user));
-  for (const UserId& one : users) KALAM_CHECK(analyze_scope(context, *mutexes, table, one, result));
+  KALAM_TRY(const auto scopes, maintained_scopes(table, user));
+  for (const auto& scope : scopes) KALAM_CHECK(analyze_scope(context, *mutexes, table, scope, result));
   return result;
 }
 
 Result<std::vector<ManifestInfo>> StorageImpl::manifests(const model::TablePtr& table) {
   std::vector<ManifestInfo> manifests;
   const auto snapshot = store_->snapshot();
-  KALAM_TRY(const auto users, segment_users(table->id, snapshot));
-  for (const UserId& user : users) {
-    const std::string scope = hot::scope_prefix(table->id, user);
-    if (!segments_->damaged(scope).empty()) {
-      manifests.push_back({.user = user, .json = "{}", .exported = ManifestInfo::Exported::kUnreadable});
+  KALAM_TRY(const auto scopes, segment_scopes(table->id, snapshot));
+  for (const SegmentScope& scope : scopes) {
+    if (!segments_->damaged(scope.key).empty()) {
+      manifests.push_back({.user = scope.user, .json = "{}", .exported = ManifestInfo::Exported::kUnreadable});
       continue;
     }
-    KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
-    KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, snapshot));
-    ManifestInfo info{.user = user, .version = manifest->version, .updated_at_us = manifest->updated_at_us};
-    info.json = cold::to_json(*manifest, *table, user, deletions);
+    KALAM_TRY(const auto manifest, segments_->manifest(scope.key, snapshot));
+    KALAM_TRY(const auto deletions, segments_->all_deletions(scope.key, *manifest, snapshot));
+    ManifestInfo info{.user = scope.user, .version = manifest->version, .updated_at_us = manifest->updated_at_us};
+    info.json = cold::to_json(*manifest, *table, scope.user, scope.shard, deletions);
     const auto exported = segment_files_.exported_manifest(*manifest);
     if (!exported) {
       info.exported = ManifestInfo::Exported::kUnreadable;
@@ -114,7 +136,8 @@ Result<std::vector<ManifestInfo>> StorageImpl::manifests(const model::TablePtr& 
       info.exported = ManifestInfo::Exported::kOlder;
     }
     // Who may look at manifests must not see users' rows by it.
-    if (table->is_per_user()) info.json = cold::to_json(*manifest, *table, user, deletions, /*with_values=*/false);
+    if (table->is_per_user())
+      info.json = cold::to_json(*manifest, *table, scope.user, scope.shard, deletions, /*with_values=*/false);
     manifests.push_back(std::move(info));
   }
   return manifests;

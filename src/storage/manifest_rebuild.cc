@@ -16,6 +16,7 @@
 #include "hot/keys.h"
 #include "storage/manifest_export.h"
 #include "storage/retention.h"
+#include "storage/scope_cursor.h"
 #include "storage/segment_facts.h"
 #include "storage/ttl.h"
 
@@ -32,20 +33,22 @@ constexpr uint64_t kRowsBetweenLooks = 4096;
 // The keys of a scope's hot rows, tombstones among them, asked for in ascending order.
 class HotKeys {
  public:
-  explicit HotKeys(std::unique_ptr<model::RowCursor> rows) : rows_(std::move(rows)) {}
+  HotKeys(const model::TableDefinition& table, std::unique_ptr<ScopeCursor> rows)
+      : table_(table), rows_(std::move(rows)) {}
 
   Result<bool> contains(std::string_view key) {
     while (!at_end_ && (!has_row_ || key_ < key)) {
       KALAM_TRY(const auto record, rows_->next());
       at_end_ = !record;
       has_row_ = true;
-      if (record) key_ = record->key;
+      if (record) key_ = segment_key(table_, *record->user, record->key);
     }
     return !at_end_ && key_ == key;
   }
 
  private:
-  std::unique_ptr<model::RowCursor> rows_;
+  const model::TableDefinition& table_;
+  std::unique_ptr<ScopeCursor> rows_;
   std::string key_;
   bool has_row_ = false;
   bool at_end_ = false;
@@ -69,16 +72,20 @@ struct Source {
 
 class ScopeRebuild {
  public:
-  ScopeRebuild(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
+  ScopeRebuild(const SegmentsContext& context, const model::TablePtr& table, const SegmentScope& scope,
                const std::function<bool()>& is_stopped)
       : context_(context),
         table_(table),
-        user_(user),
+        segment_scope_(scope),
         is_stopped_(is_stopped),
-        scope_(hot::scope_prefix(table->id, user)),
+        scope_(scope.key),
         snapshot_(context.store.snapshot()) {}
 
   Result<> run() {
+    KALAM_TRY(const auto users, context_.store.users(table_->id, snapshot_));
+    for (ScopeUsers& one : by_scope(*table_, users)) {
+      if (one.scope.key == scope_) hot_users_ = std::move(one);
+    }
     KALAM_TRY(old_record_, context_.store.get_record(RecordSpace::kManifest, scope_, snapshot_));
     if (old_record_) {
       if (auto sound = cold::decode_manifest(*old_record_)) sound_ = *std::move(sound);
@@ -93,14 +100,17 @@ class ScopeRebuild {
     if (!sound_) drop_empty();
     KALAM_CHECK(commit());
     context_.segments.set_sound(scope_);
-    export_manifest(context_, table_, user_);
+    export_manifest(context_, table_, segment_scope_);
     tell();
     return {};
   }
 
  private:
   std::string name() const {
-    return "table " + table_->qualified_name() + (user_.value.empty() ? "" : " of user '" + user_.value + "'");
+    std::string name = "table " + table_->qualified_name();
+    if (segment_scope_.shard) name += ", shard " + std::to_string(*segment_scope_.shard);
+    if (!segment_scope_.user.value.empty()) name += " of user '" + segment_scope_.user.value + "'";
+    return name;
   }
   std::unexpected<Error> impossible(const std::string& why) const {
     return fail(ErrorCode::kCorruption, "The manifest of " + name() + " is damaged and cannot be rebuilt: " + why);
@@ -108,7 +118,7 @@ class ScopeRebuild {
 
   // What lies in the scope's directories, and the newest manifest.json there.
   Result<> find_files() {
-    KALAM_TRY(const auto places, context_.files.locations_of(*table_, user_));
+    KALAM_TRY(const auto places, context_.files.locations_of(*table_, segment_scope_));
     for (const Location& place : places) {
       KALAM_TRY(const auto found, place.objects->list(place.directory));
       for (const auto& object : found) {
@@ -131,7 +141,7 @@ class ScopeRebuild {
   Result<> read_export(const Location& place, const std::string& file) {
     KALAM_TRY(const std::string text, place.objects->get(file));
     auto exported = cold::parse_json(text);
-    if (!exported || exported->user != user_) {
+    if (!exported || exported->user != segment_scope_.user || exported->shard != segment_scope_.shard) {
       log::warn("storage: {}: {}", file, exported ? "it is another user's" : exported.error().message);
       return {};
     }
@@ -189,7 +199,8 @@ class ScopeRebuild {
     KALAM_TRY(const auto footer, cold::read_parquet_footer(*objects, file.path, file.size_bytes));
     const std::string version = footer.value("kalamdb.schema_version");
     const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), file.schema_version);
-    if (error != std::errc() || end != version.data() + version.size() || footer.value("kalamdb.user") != user_.value) {
+    if (error != std::errc() || end != version.data() + version.size() ||
+        footer.value("kalamdb.user") != segment_scope_.user.value || shard_of(footer) != segment_scope_.shard) {
       return impossible(file.path + " is not one of its segments; move it elsewhere");
     }
     file.row_count = footer.row_count;
@@ -252,7 +263,7 @@ class ScopeRebuild {
     Source& source = sources_[index];
     const auto only = std::make_shared<const cold::Manifest>(cold::Manifest{.segments = {source.entry}});
     KALAM_TRY(const auto rows, context_.engine.read_segment(table_, context_.files.to_segment(only, 0, nullptr)));
-    HotKeys hot(context_.store.scan(table_->id, user_, "", "", /*with_tombstones=*/true, snapshot_));
+    HotKeys hot(*table_, std::make_unique<ScopeCursor>(context_.store, table_->id, hot_users_, snapshot_));
     SegmentFacts facts(*table_);
     std::string last_key;
     Seq min_seq = INT64_MAX;
@@ -262,37 +273,47 @@ class ScopeRebuild {
       if (count % kRowsBetweenLooks == 0) KALAM_CHECK(check_going());
       KALAM_TRY(const duck::SegmentRow* const row, rows->next());
       if (row == nullptr) break;
-      if (row->position != count || (count > 0 && row->key <= last_key)) {
+      std::string key = segment_key(*table_, row->user, row->key);
+      if (row->position != count || (count > 0 && key <= last_key)) {
         return impossible(source.entry.path + " is out of order; put it back from a backup");
       }
-      last_key = row->key;
       if (pass == 0) {
         KALAM_CHECK(facts.add(*row));
         min_seq = std::min(min_seq, row->seq);
         max_seq = std::max(max_seq, row->seq);
-        KALAM_TRY(const bool is_hot, hot.contains(row->key));
+        KALAM_TRY(const bool is_hot, hot.contains(key));
         if (is_hot) source.deleted.add(row->position);
       }
+      last_key = std::move(key);
       if (source.deleted.contains(row->position)) continue;
-      const auto hash = XXH3_128bits(row->key.data(), row->key.size());
+      const auto hash = XXH3_128bits(last_key.data(), last_key.size());
       if (hash.low64 % passes != pass) continue;
       versions.push_back({hash.high64, hash.low64, row->seq, index, row->position});
     }
     if (count != source.entry.row_count || count == 0) {
       return impossible(source.entry.path + " has not the rows that it says; put it back from a backup");
     }
-    if (pass > 0 || sound_) return {};
+    if (pass > 0) return {};
+    if (segment_scope_.shard) {
+      KALAM_CHECK(put_segment_record(RecordSpace::kUsers, source.entry.id, facts.users().encode()));
+    }
+    if (sound_) return {};
     source.entry.min_key = facts.keys().front();
     source.entry.max_key = facts.keys().back();
     source.entry.min_seq = min_seq;
     source.entry.max_seq = max_seq;
     source.entry.columns = facts.columns();
-    CommitRequest filter;  // apart from the manifest, so that not all of them are in memory together
-    filter.records.push_back({.space = RecordSpace::kFilter,
-                              .key = segment_record_key(scope_, source.entry.id),
-                              .value = facts.filter_record(),
-                              .expected = std::nullopt});
-    KALAM_CHECK(context_.committer.commit(std::move(filter)));
+    return put_segment_record(RecordSpace::kFilter, source.entry.id, facts.filter_record());
+  }
+
+  // Apart from the manifest, so that not all of them are in memory together.
+  Result<> put_segment_record(RecordSpace space, uint64_t segment_id, std::string record) {
+    CommitRequest request;
+    request.records.push_back({.space = space,
+                               .key = segment_record_key(scope_, segment_id),
+                               .value = std::move(record),
+                               .expected = std::nullopt});
+    KALAM_CHECK(context_.committer.commit(std::move(request)));
     return {};
   }
 
@@ -366,8 +387,24 @@ class ScopeRebuild {
     return {};
   }
 
+  // Of any user of the scope.
+  Result<Seq> removed_tombstones() const {
+    Seq newest = 0;
+    Result<> outcome;
+    const std::string users = segment_scope_.shard ? hot::table_prefix(table_->id) : scope_;
+    KALAM_CHECK(context_.store.scan_records(
+        RecordSpace::kRetention, users, snapshot_, [&](std::string_view key, std::string_view) {
+          const auto removed = removed_tombstones_up_to(context_.store, std::string(key), snapshot_);
+          if (removed) newest = std::max(newest, *removed);
+          if (!removed) outcome = fail(removed.error());
+          return outcome.has_value();
+        }));
+    KALAM_CHECK(outcome);
+    return newest;
+  }
+
   void tell() const {
-    const auto removed = removed_tombstones_up_to(context_.store, scope_, snapshot_);
+    const auto removed = removed_tombstones();
     const Seq forgotten = removed ? *removed : INT64_MAX;
     const Seq exported_at = exported_ ? last_seq_at(exported_->updated_at_us / 1000) : 0;
     std::string doubtful;
@@ -384,7 +421,8 @@ class ScopeRebuild {
 
   const SegmentsContext& context_;
   const model::TablePtr& table_;
-  const UserId& user_;
+  const SegmentScope& segment_scope_;
+  ScopeUsers hot_users_;  // who has hot rows in it
   const std::function<bool()>& is_stopped_;
   const std::string scope_;
   const hot::SnapshotPtr snapshot_;
@@ -420,21 +458,27 @@ Result<std::set<std::string>> damaged_scopes(const hot::Store& store) {
   std::set<std::string> damaged;
   KALAM_CHECK(
       store.scan_records(RecordSpace::kManifest, "", nullptr, [&](std::string_view key, std::string_view record) {
-        if (!cold::decode_manifest(record) && hot::scope_prefix_length(key) == key.size()) damaged.emplace(key);
+        const auto scope = scope_of_key(key);
+        if (!cold::decode_manifest(record) && scope && scope->key == key) damaged.emplace(key);
         return true;
       }));
   KALAM_CHECK(
       store.scan_records(RecordSpace::kDeletions, "", nullptr, [&](std::string_view key, std::string_view record) {
-        const size_t scope = hot::scope_prefix_length(key);
-        if (!cold::decode_deletions(record) && scope > 0) damaged.emplace(key.substr(0, scope));
+        const auto scope = scope_of_key(key);
+        if (!cold::decode_deletions(record) && scope) damaged.insert(scope->key);
         return true;
       }));
+  KALAM_CHECK(store.scan_records(RecordSpace::kUsers, "", nullptr, [&](std::string_view key, std::string_view record) {
+    const auto scope = scope_of_key(key);
+    if (!cold::SegmentUsers::decode(record) && scope) damaged.insert(scope->key);
+    return true;
+  }));
   return damaged;
 }
 
-Result<> rebuild_scope(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
+Result<> rebuild_scope(const SegmentsContext& context, const model::TablePtr& table, const SegmentScope& scope,
                        const std::function<bool()>& is_stopped) {
-  return ScopeRebuild(context, table, user, is_stopped).run();
+  return ScopeRebuild(context, table, scope, is_stopped).run();
 }
 
 }  // namespace kalamdb::storage

@@ -18,13 +18,13 @@ namespace kalamdb::storage {
 // The definitions of all tables and views. Errors: kIo, kCorruption.
 Result<std::unordered_map<TableId, model::TablePtr>> stored_tables(const hot::Store& store);
 
-// The scopes of which the manifest or a deletion vector cannot be read. Reads all of them.
+// The scopes of which the manifest, a deletion vector or a record of users cannot be read. Reads all of them.
 Result<std::set<std::string>> damaged_scopes(const hot::Store& store);
 
 // Until this has succeeded the scope must be among SegmentCache::damaged(), and nobody be writing segments of the
 // table. `is_stopped` is asked from time to time; kUnavailable once it says so. Errors: kCorruption with what is
 // missing and what to do, kUnavailable when a storage cannot be reached, kIo.
-Result<> rebuild_scope(const SegmentsContext& context, const model::TablePtr& table, const UserId& user,
+Result<> rebuild_scope(const SegmentsContext& context, const model::TablePtr& table, const SegmentScope& scope,
                        const std::function<bool()>& is_stopped);
 
 }  // namespace kalamdb::storage

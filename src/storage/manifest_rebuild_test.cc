@@ -33,6 +33,7 @@ class ManifestRebuildTest : public RealEngineTest {
     RealEngineTest::SetUp();
     create(table_);
     create(own_);
+    create(common_);
   }
 
   // All rows that a reader finds; fails the test if one comes twice.
@@ -60,7 +61,7 @@ class ManifestRebuildTest : public RealEngineTest {
     return found;
   }
   std::string scope(const model::TablePtr& table, const UserId& user) const {
-    return hot::scope_prefix(table->id, user);
+    return segment_scope(*table, user).key;
   }
   cold::Manifest manifest(const model::TablePtr& table, const UserId& user) {
     const auto record = database_->hot().get_record(hot::RecordSpace::kManifest, scope(table, user), nullptr);
@@ -116,6 +117,12 @@ class ManifestRebuildTest : public RealEngineTest {
 
   const model::TablePtr table_ = full_table(11, model::TableType::kShared, "books");
   const model::TablePtr own_ = full_table(12, model::TableType::kUser, "own");
+  const model::TablePtr common_ = [] {
+    auto table = std::make_shared<model::TableDefinition>(*full_table(13, model::TableType::kUser, "common"));
+    table->options.shares_segments = true;
+    table->options.user_shards = 1;
+    return table;
+  }();
 };
 
 TEST_F(ManifestRebuildTest, FromManifestJsonAndTheFiles) {
@@ -347,6 +354,38 @@ TEST_F(ManifestRebuildTest, AgreesWithAModel) {
     ASSERT_EQ(*rows(table_, nobody_), expected) << "round " << round;
     check_change_index(table_, nobody_);
   }
+}
+
+TEST_F(ManifestRebuildTest, WhatUsersShareIsRebuiltForEachOfThem) {
+  const UserId bob("bob");
+  std::map<std::string, Rows> expected;
+  for (const UserId& user : {ann_, bob}) expected[user.value] = fill_and_change(common_, user);
+  const auto check = [&](const std::string& what) {
+    reopen(common_, ann_);
+    for (const UserId& user : {ann_, bob, UserId("cat")}) {
+      const auto found = rows(common_, user);
+      ASSERT_TRUE(found) << found.error().message;
+      EXPECT_EQ(*found, expected[user.value]) << user.value << " after " << what;
+    }
+  };
+  check("nothing");
+  const std::string key = scope(common_, ann_);
+  const auto segments = manifest(common_, ann_).segments;
+  ASSERT_GE(segments.size(), 2u);
+  damage(hot::RecordSpace::kUsers, segment_record_key(key, segments[0].id));
+  check("a damaged record of users");
+  damage(hot::RecordSpace::kManifest, key);
+  check("a damaged manifest");
+  for (const auto& segment : segments) put_record(hot::RecordSpace::kUsers, segment_record_key(key, segment.id), {});
+  put_record(hot::RecordSpace::kManifest, key, std::nullopt);
+  check("a lost manifest");
+  damage(hot::RecordSpace::kManifest, key);
+  std::filesystem::remove(file("common/shard-0/manifest.json"));
+  check("a damaged manifest without manifest.json");
+  ASSERT_TRUE(put(common_, bob, 1000, 7));
+  expected["bob"][1000] = 7;
+  ASSERT_TRUE(flush(common_));
+  check("a flush");
 }
 
 }  // namespace

@@ -15,13 +15,14 @@ class MergeCursor final : public model::RowCursor {
  public:
   // What is noted of the rows of one portion.
   struct Notes {
-    std::vector<std::string> keys;  // ascending: the index is the position in the new segment
+    std::vector<std::string> keys;  // of segment_key(), ascending: the index is the position in the new segment
+    cold::SegmentUsers users;
     Seq min_seq = INT64_MAX;
     Seq max_seq = INT64_MIN;
   };
 
-  // Opens the live rows of `segments`, each of which is in key order. Where each row goes is noted in the places of
-  // `compacted`, of which there is one for each segment and which must outlive it.
+  // Opens the live rows of `segments`, each of which is in the order of segment_key(). Where each row goes is noted in
+  // the places of `compacted`, of which there is one for each segment and which must outlive it.
   static Result<std::unique_ptr<MergeCursor>> open(duck::Engine& engine, const model::TablePtr& table,
                                                    const std::vector<duck::Segment>& segments,
                                                    std::vector<CompactedSegment>& compacted);
@@ -36,14 +37,16 @@ class MergeCursor final : public model::RowCursor {
   struct Source {
     std::unique_ptr<duck::SegmentRows> rows;
     const duck::SegmentRow* row = nullptr;
+    std::string key;  // of `row`, its segment_key()
     CompactedSegment* segment = nullptr;
   };
 
   MergeCursor() = default;
-  const std::string& key_of(size_t source) const { return sources_[source].row->key; }
-  Result<> advance(size_t source);
+  const std::string& key_of(size_t source) const { return sources_[source].key; }
+  Result<> advance(size_t index);
   size_t take_least();
 
+  model::TablePtr table_;
   std::vector<Source> sources_;
   std::vector<size_t> heap_;       // of sources that have a row, the one with the least key in front
   std::optional<size_t> in_hand_;  // whose row was handed out last, and stays until the next is asked for

@@ -37,6 +37,7 @@ RecordWrite restore_record(const nlohmann::json& json) {
 struct Scope {
   const TableToRestore& from;
   const cold::BackupScope& scope;
+  SegmentScope to;
   Location location;
 };
 
@@ -49,17 +50,23 @@ class Restore {
   Result<CommitRequest> run(const std::string& job_id, const std::string& done) {
     for (const TableToRestore& table : tables_) {
       for (const cold::BackupScope& scope : table.details.scopes) {
-        KALAM_TRY(Location location, context_.files.locate(*table.table, scope.user));
-        scopes_.push_back({table, scope, std::move(location)});
+        const model::TableOptions& options = table.table->options;
+        if (scope.shard.has_value() != options.shares_segments || scope.shard.value_or(0) >= options.user_shards) {
+          return inconsistent(table.listed);
+        }
+        SegmentScope to = restored_scope(*table.table, scope);
+        KALAM_TRY(Location location, context_.files.locate(*table.table, to));
+        scopes_.push_back({table, scope, std::move(to), std::move(location)});
       }
     }
     KALAM_CHECK(begin(job_id));
     for (const Scope& scope : scopes_) {
       KALAM_CHECK(copy_segments(scope));
       if (!scope.scope.tombstones.empty()) KALAM_CHECK(read_tombstones(scope));
-      if (scope.scope.retention.empty()) continue;
-      commit_.records.push_back({RecordSpace::kRetention, hot::scope_prefix(scope.from.table->id, scope.scope.user),
-                                 scope.scope.retention, std::nullopt});
+      for (const auto& [user, record] : scope.scope.retention) {
+        commit_.records.push_back(
+            {RecordSpace::kRetention, hot::scope_prefix(scope.from.table->id, user), record, std::nullopt});
+      }
     }
     KALAM_CHECK(commit_tombstones());
     commit_.seq_floor = seq_;
@@ -87,7 +94,6 @@ class Restore {
   Result<> copy_segments(const Scope& to) {
     cold::Manifest manifest = to.scope.manifest;
     if (manifest.segments.empty()) return {};
-    const std::string prefix = hot::scope_prefix(to.from.table->id, to.scope.user);
     for (size_t i = 0; i < manifest.segments.size(); ++i) {
       cold::SegmentEntry& segment = manifest.segments[i];
       const cold::BackupFile* const listed = to.from.listed.find(segment.path);
@@ -100,20 +106,25 @@ class Restore {
       if (copied != *listed) return inconsistent(to.from.listed);
       segment.storage = to.location.storage_id;
       segment.path = path;
-      KALAM_CHECK(add_segment_records(to, i, segment_record_key(prefix, segment.id)));
+      KALAM_CHECK(add_segment_records(to, i, segment_record_key(to.to.key, segment.id)));
     }
     ++manifest.segments_version;
     ++manifest.version;
     manifest.storage = to.location.storage_id;
     manifest.directory = to.location.directory;
     manifest.updated_at_us = context_.clock.now_us();
-    commit_.records.push_back({RecordSpace::kManifest, prefix, cold::encode(manifest), std::nullopt});
+    commit_.records.push_back({RecordSpace::kManifest, to.to.key, cold::encode(manifest), std::nullopt});
     return {};
   }
 
   Result<> add_segment_records(const Scope& to, size_t index, const std::string& key) {
     const std::string& filter = to.scope.filters[index];
     if (!filter.empty()) commit_.records.push_back({RecordSpace::kFilter, key, filter, std::nullopt});
+    if (to.scope.shard) {
+      KALAM_TRY(const auto users, cold::SegmentUsers::decode(to.scope.users[index]));
+      if (users.row_count() != to.scope.manifest.segments[index].row_count) return inconsistent(to.from.listed);
+      commit_.records.push_back({RecordSpace::kUsers, key, to.scope.users[index], std::nullopt});
+    }
     const std::string& deletions = to.scope.deletions[index];
     if (deletions.empty()) return {};
     KALAM_TRY(const auto deleted, PositionSet::decode(deletions));
@@ -146,7 +157,8 @@ class Restore {
       KALAM_TRY(const duck::SegmentRow* const row, rows->next());
       if (row == nullptr) return {};
       if (row->seq > seq_) return inconsistent(to.from.listed);
-      tombstones_.push_back({to.from.table->id, to.scope.user, row->key, row->seq, row->row});
+      const UserId& user = to.scope.shard ? row->user : to.scope.user;
+      tombstones_.push_back({to.from.table->id, user, row->key, row->seq, row->row});
       if (tombstones_.size() >= kBatchRows) KALAM_CHECK(commit_tombstones());
     }
   }
@@ -170,6 +182,10 @@ class Restore {
 };
 
 }  // namespace
+
+SegmentScope restored_scope(const model::TableDefinition& table, const cold::BackupScope& scope) {
+  return scope.shard ? shard_scope(table.id, *scope.shard) : segment_scope(table, scope.user);
+}
 
 Result<CommitRequest> prepare_restore(const SegmentsContext& context, const cold::BackupPlace& place,
                                       std::span<const TableToRestore> tables, Seq seq, const std::string& job_id,

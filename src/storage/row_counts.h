@@ -1,4 +1,4 @@
-// How many live rows, hot and cold, each user has in the tables that bound it (MAX_ROWS_PER_USER). A scope is counted
+// How many live rows, hot and cold, each user has in the tables that bound it (MAX_ROWS_PER_USER). A user is counted
 // when it is first asked for; from then on the committer keeps its count up with every commit.
 #pragma once
 
@@ -15,20 +15,20 @@ class RowCounts {
  public:
   RowCounts(const hot::Store& store, SegmentCache& segments) : store_(store), segments_(segments) {}
 
-  // The count of a scope, for whoever is about to change it, before its first change since the last write. Holds until
+  // The count of a user, for whoever is about to change it, before its first change since the last write. Holds until
   // the next forget() or clear(). Errors: kIo, kCorruption.
-  Result<int64_t*> of(TableId table, const UserId& user);
+  Result<int64_t*> of(const model::TableDefinition& table, const UserId& user);
   // While nothing is counted that is not written: drops what need not be known.
   void forget(TableId table);
   void trim();
   void clear() { counts_.clear(); }
 
  private:
-  Result<int64_t> count(TableId table, const UserId& user, const std::string& scope);
+  Result<int64_t> count(const model::TableDefinition& table, const UserId& user);
 
   const hot::Store& store_;
   SegmentCache& segments_;
-  std::unordered_map<std::string, int64_t> counts_;  // by scope
+  std::unordered_map<std::string, int64_t> counts_;  // by hot::scope_prefix()
 };
 
 }  // namespace kalamdb::storage

@@ -175,4 +175,23 @@ Result<std::shared_ptr<const cold::BloomFilter>> SegmentCache::filter(const std:
   return filter;
 }
 
+Result<std::shared_ptr<const cold::SegmentUsers>> SegmentCache::users(const std::string& scope, uint64_t segment_id,
+                                                                      const hot::SnapshotPtr& snapshot) {
+  std::string key = segment_record_key(scope, segment_id);
+  if (auto cached = users_.get(key)) return cached;
+  KALAM_TRY(const auto record, store_.get_record(RecordSpace::kUsers, key, snapshot));
+  if (!record) return fail(ErrorCode::kCorruption, "The record of a segment's users is missing");
+  KALAM_TRY(auto decoded, cold::SegmentUsers::decode(*record));
+  auto users = std::make_shared<const cold::SegmentUsers>(std::move(decoded));
+  users_.put(std::move(key), users, kEntryBytes + users->memory_bytes());
+  return users;
+}
+
+Result<PositionRange> SegmentCache::rows_of(const SegmentScope& scope, const cold::SegmentEntry& segment,
+                                            const UserId& user, const hot::SnapshotPtr& snapshot) {
+  if (!scope.shard) return PositionRange{0, static_cast<uint32_t>(segment.row_count)};
+  KALAM_TRY(const auto all, users(scope.key, segment.id, snapshot));
+  return all->range_of(user);
+}
+
 }  // namespace kalamdb::storage

@@ -12,17 +12,19 @@
 
 #include "cold/bloom.h"
 #include "cold/manifest.h"
+#include "cold/segment_users.h"
 #include "hot/store.h"
 #include "storage/lru_cache.h"
+#include "storage/segment_scope.h"
 
 namespace kalamdb::storage {
 
 using DeletionsPtr = std::shared_ptr<const PositionSet>;
 
-// Keys of the records of one scope (see hot/keys.h) and of one segment in it.
+// The key of a record of one segment in a scope, see storage/segment_scope.h.
 std::string segment_record_key(const std::string& scope, uint64_t segment_id);
 
-// Decodes every manifest of the scopes that start with `prefix` (hot/keys.h), until `visit` fails. Errors: its own,
+// Decodes every manifest of the scopes that start with `prefix`, until `visit` fails. Errors: its own,
 // kCorruption, kIo.
 Result<> for_each_manifest(const hot::Store& store, std::string_view prefix, const hot::SnapshotPtr& snapshot,
                            const std::function<Result<>(const cold::Manifest&)>& visit);
@@ -43,6 +45,13 @@ class SegmentCache {
                                                   const hot::SnapshotPtr& snapshot);
   // nullptr for a segment without one, or whose is damaged: any key may be there.
   Result<std::shared_ptr<const cold::BloomFilter>> filter(const std::string& scope, uint64_t segment_id);
+
+  // Whose rows lie where in a segment of a shard. Errors: kCorruption also where there is no record.
+  Result<std::shared_ptr<const cold::SegmentUsers>> users(const std::string& scope, uint64_t segment_id,
+                                                          const hot::SnapshotPtr& snapshot);
+  // Where in a segment of the scope a user's rows lie, which are deleted or not.
+  Result<PositionRange> rows_of(const SegmentScope& scope, const cold::SegmentEntry& segment, const UserId& user,
+                                const hot::SnapshotPtr& snapshot);
 
   // What the committer has just written, so that nobody needs to decode it. Its scope is noted as changed.
   void put_deletions(const std::string& record_key, Seq version, DeletionsPtr deletions);
@@ -74,6 +83,7 @@ class SegmentCache {
   LruCache<cold::Manifest> manifests_{32 << 20};
   LruCache<PositionSet> deletions_{64 << 20};
   LruCache<cold::BloomFilter> filters_{64 << 20};
+  LruCache<cold::SegmentUsers> users_{64 << 20};
 };
 
 }  // namespace kalamdb::storage

@@ -4,10 +4,11 @@
 
 #include "cold/bloom.h"
 #include "model/row_codec.h"
+#include "storage/segment_scope.h"
 
 namespace kalamdb::storage {
 
-SegmentFacts::SegmentFacts(const model::TableDefinition& table) {
+SegmentFacts::SegmentFacts(const model::TableDefinition& table) : table_(table) {
   for (const auto& column : table.columns) {
     if (column.is_system() && column.name != model::kHiddenKeyColumn) continue;
     builders_.emplace_back(column);
@@ -16,7 +17,10 @@ SegmentFacts::SegmentFacts(const model::TableDefinition& table) {
 }
 
 Result<> SegmentFacts::add(const duck::SegmentRow& row) {
-  keys_.push_back(row.key);
+  std::string key = segment_key(table_, row.user, row.key);
+  if (!keys_.empty() && key <= keys_.back()) return fail(ErrorCode::kCorruption, "A segment is out of order");
+  keys_.push_back(std::move(key));
+  users_.add_row(row.user);
   KALAM_TRY(const auto view, model::RowView::open(row.row));
   for (size_t i = 0; i < columns_.size(); ++i) {
     KALAM_TRY(const auto value, view.get(*columns_[i]));

@@ -1,11 +1,11 @@
 #include "storage/segment_files.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "cold/parquet_footer.h"
 #include "cold/path_template.h"
 #include "hot/keys.h"
 
@@ -48,7 +48,28 @@ std::string directory_key(TableId table, const std::string& storage_id, const st
   return hot::table_prefix(table) + storage_id + '\0' + directory;
 }
 
+// Where a scope's files lie, its table's being in `table_directory` by that template.
+Result<std::string> scope_directory(const std::string& table_directory, std::string_view path_template,
+                                    const model::TableDefinition& table, const SegmentScope& scope) {
+  std::string rest = cold::split_at_table(path_template).rest;
+  // The table may have been made when the template was another, or the storage is the user's: each scope still has a
+  // directory of its own.
+  if (!scope.user.value.empty() && !cold::names_user(path_template)) rest += rest.empty() ? "{userId}" : "/{userId}";
+  if (rest.empty()) return table_directory;
+  KALAM_TRY(const std::string inner, cold::resolve_path(rest, {table.namespace_id, table.name, scope.user,
+                                                               table.options.user_shards, scope.shard}));
+  return table_directory + "/" + inner;
+}
+
 }  // namespace
+
+std::optional<uint32_t> shard_of(const cold::ParquetFooter& footer) {
+  const std::string text = footer.value("kalamdb.shard");
+  uint32_t shard = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), shard);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return shard;
+}
 
 Result<SegmentFiles::Orphans> SegmentFiles::load(const hot::Store& store, const std::set<std::string>& damaged,
                                                  const std::unordered_map<TableId, model::TablePtr>& tables) {
@@ -135,15 +156,16 @@ Result<> SegmentFiles::find_lost_scopes(const hot::Store& store, cold::ObjectSto
       return exported->find(cold::parse_segment_file_name(file_of(file->name))->segment_id) != nullptr;
     };
     if (exported && std::ranges::none_of(files->second, is_named)) continue;
-    UserId user;
+    std::string scope;
     if (exported) {
-      user = exported->user;
+      scope = exported->shard ? hot::shard_prefix(*owner, *exported->shard) : hot::scope_prefix(*owner, exported->user);
     } else {
       const auto footer = cold::read_parquet_footer(objects, files->second[0]->name, files->second[0]->size_bytes);
       if (!footer) continue;
-      user = UserId(footer->value("kalamdb.user"));
+      const auto shard = shard_of(*footer);
+      scope =
+          shard ? hot::shard_prefix(*owner, *shard) : hot::scope_prefix(*owner, UserId(footer->value("kalamdb.user")));
     }
-    const std::string scope = hot::scope_prefix(*owner, user);
     KALAM_TRY(const auto record, store.get_record(hot::RecordSpace::kManifest, scope, nullptr));
     if (!record) lost.insert(scope);
   }
@@ -170,19 +192,16 @@ Result<SegmentFiles::Orphans> SegmentFiles::remove_orphans(const hot::Store& sto
 }
 
 Result<std::vector<Location>> SegmentFiles::locations_of(const model::TableDefinition& table,
-                                                         const UserId& user) const {
+                                                         const SegmentScope& scope) const {
   std::vector<Location> locations;
   for (const Directory& known : directories_of(table.id)) {
     std::string path_template = known.path_template;
     if (path_template.empty()) {
       path_template = table.is_per_user() ? cold::kDefaultUserTemplate : cold::kDefaultSharedTemplate;
     }
-    Location location{.storage_id = known.storage_id, .directory = known.path};
+    Location location{.storage_id = known.storage_id};
     KALAM_TRY(location.objects, storages_.objects(known.storage_id));
-    if (const auto rest = cold::split_at_table(path_template).rest; !rest.empty()) {
-      KALAM_TRY(const std::string inner, cold::resolve_path(rest, {table.namespace_id, table.name, user}));
-      location.directory += "/" + inner;
-    }
+    KALAM_TRY(location.directory, scope_directory(known.path, path_template, table, scope));
     locations.push_back(std::move(location));
   }
   return locations;
@@ -217,9 +236,9 @@ Result<std::string> SegmentFiles::settle(const model::TableDefinition& table, co
   return directory;
 }
 
-Result<Location> SegmentFiles::locate(const model::TableDefinition& table, const UserId& user) {
+Result<Location> SegmentFiles::locate(const model::TableDefinition& table, const SegmentScope& scope) {
   Location location;
-  if (table.options.use_user_storage && user_storage_) location.storage_id = user_storage_(user);
+  if (table.options.use_user_storage && user_storage_ && !scope.shard) location.storage_id = user_storage_(scope.user);
   auto storage = location.storage_id.empty() ? nullptr : storages_.find(location.storage_id);
   if (storage == nullptr) {
     location.storage_id = table.options.storage_id;
@@ -235,17 +254,15 @@ Result<Location> SegmentFiles::locate(const model::TableDefinition& table, const
   KALAM_TRY(location.directory, settle(table, location.storage_id, path_template));
   location.record_key = directory_key(table.id, location.storage_id, location.directory);
   location.record = path_template;
-  if (const auto rest = cold::split_at_table(path_template).rest; !rest.empty()) {
-    KALAM_TRY(const std::string inner, cold::resolve_path(rest, {table.namespace_id, table.name, user}));
-    location.directory += "/" + inner;
-  }
+  KALAM_TRY(location.directory, scope_directory(location.directory, path_template, table, scope));
   return location;
 }
 
 std::vector<std::pair<std::string, std::string>> segment_metadata(const model::TableDefinition& table,
-                                                                  const UserId& user) {
+                                                                  const SegmentScope& scope) {
   return {{"kalamdb.table", table.qualified_name()},
-          {"kalamdb.user", user.value},
+          {"kalamdb.user", scope.user.value},
+          {"kalamdb.shard", scope.shard ? std::to_string(*scope.shard) : ""},
           {"kalamdb.schema_version", std::to_string(table.schema_version)}};
 }
 
@@ -263,10 +280,10 @@ Result<> settle_location(const Location& location, const hot::Store& store, hot:
 
 Result<duck::WrittenSegment> SegmentFiles::write_segment(duck::Engine& engine, const Location& location,
                                                          uint64_t segment_id, const model::TablePtr& table,
-                                                         const UserId& user, model::RowCursor& rows) {
+                                                         const SegmentScope& scope, model::RowCursor& rows) {
   const std::string name = object_name(location.directory, cold::segment_file_name(segment_id));
   KALAM_TRY(const std::string staged, location.objects->staging_file(name));
-  KALAM_TRY(const auto written, engine.write_segment(staged, table, rows, segment_metadata(*table, user)));
+  KALAM_TRY(const auto written, engine.write_segment(staged, table, rows, segment_metadata(*table, scope)));
   KALAM_CHECK(location.objects->put_file(name, staged));
   return written;
 }
@@ -289,10 +306,10 @@ void SegmentFiles::discard_segment(const Location& location, uint64_t segment_id
 }
 
 Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,
-                                       const UserId& user, const std::vector<DeletionsPtr>& deletions) {
+                                       const SegmentScope& scope, const std::vector<DeletionsPtr>& deletions) {
   KALAM_TRY(const auto objects, storages_.objects(manifest.storage));
-  KALAM_CHECK(
-      objects->put(object_name(manifest.directory, kManifestFile), cold::to_json(manifest, table, user, deletions)));
+  KALAM_CHECK(objects->put(object_name(manifest.directory, kManifestFile),
+                           cold::to_json(manifest, table, scope.user, scope.shard, deletions)));
   return remove_manifests(manifest.segments, {manifest.storage, manifest.directory});
 }
 
@@ -359,9 +376,11 @@ duck::Segment SegmentFiles::to_segment(const cold::ManifestPtr& manifest, size_t
   return {.id = entry.id,
           .path = storages_.engine_path(entry.storage, entry.path),
           .row_count = entry.row_count,
+          .visible = {0, static_cast<uint32_t>(entry.row_count)},
           .size_bytes = entry.size_bytes,
           .checksum = entry.checksum,
           .schema_version = entry.schema_version,
+          .created_at_us = entry.created_at_us,
           .min_seq = entry.min_seq,
           .max_seq = entry.max_seq,
           .min_key = entry.min_key,

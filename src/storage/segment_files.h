@@ -17,9 +17,11 @@
 #include <vector>
 
 #include "cold/manifest.h"
+#include "cold/parquet_footer.h"
 #include "duck/engine.h"
 #include "hot/store.h"
 #include "storage/segment_cache.h"
+#include "storage/segment_scope.h"
 #include "storage/storage_registry.h"
 
 namespace kalamdb::storage {
@@ -36,7 +38,10 @@ struct Location {
 
 // What a segment's file tells of itself.
 std::vector<std::pair<std::string, std::string>> segment_metadata(const model::TableDefinition& table,
-                                                                  const UserId& user);
+                                                                  const SegmentScope& scope);
+
+// The shard of the users whose rows are in a file with such metadata; nullopt for those of one scope without shards.
+std::optional<uint32_t> shard_of(const cold::ParquetFooter& footer);
 
 // Makes the location that of `manifest`, in the commit that has segments there. Errors: kConflict when its storage was
 // dropped meanwhile.
@@ -68,7 +73,7 @@ class SegmentFiles {
                        const std::unordered_map<TableId, model::TablePtr>& tables);
 
   // Errors: kUnavailable when its storage cannot be used.
-  Result<Location> locate(const model::TableDefinition& table, const UserId& user);
+  Result<Location> locate(const model::TableDefinition& table, const SegmentScope& scope);
 
   // The object store of a storage. Errors: kUnavailable.
   Result<std::shared_ptr<cold::ObjectStore>> objects(const std::string& storage_id) const {
@@ -77,13 +82,14 @@ class SegmentFiles {
 
   // Writes a segment by `engine`, and returns once it is stored under its name.
   Result<duck::WrittenSegment> write_segment(duck::Engine& engine, const Location& location, uint64_t segment_id,
-                                             const model::TablePtr& table, const UserId& user, model::RowCursor& rows);
+                                             const model::TablePtr& table, const SegmentScope& scope,
+                                             model::RowCursor& rows);
   // True if there is a file, of a flush that failed, under this number: it must not be used again.
   Result<bool> segment_exists(const Location& location, uint64_t segment_id) const;
   // Tries to; what stays is garbage that no manifest names.
   void discard_segment(const Location& location, uint64_t segment_id);
-  Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table, const UserId& user,
-                           const std::vector<DeletionsPtr>& deletions);
+  Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,
+                           const SegmentScope& scope, const std::vector<DeletionsPtr>& deletions);
   // What was exported last.
   Result<std::string> exported_manifest(const cold::Manifest& manifest) const;
   // Segments that no manifest names any more, which remove_segments() is to remove once nobody reads them.
@@ -98,14 +104,14 @@ class SegmentFiles {
 
   // Everywhere that files of a scope may lie: each directory that its table ever had. `record` stays empty. Errors:
   // kUnavailable when one of the storages cannot be used.
-  Result<std::vector<Location>> locations_of(const model::TableDefinition& table, const UserId& user) const;
+  Result<std::vector<Location>> locations_of(const model::TableDefinition& table, const SegmentScope& scope) const;
 
   // The tables that have directories.
   std::vector<TableId> tables() const;
   // All of the table's directories, with all that lies in them. No other table gets one of them while the server runs.
   Result<> remove_directories(TableId table);
 
-  // A segment of a manifest as the engine wants it.
+  // A segment of a manifest as the engine wants it, with all of its rows.
   duck::Segment to_segment(const cold::ManifestPtr& manifest, size_t index, const DeletionsPtr& deletions) const;
   // All of them; `deletions[i]` belongs to `manifest->segments[i]`.
   std::vector<duck::Segment> to_segments(const cold::ManifestPtr& manifest,

@@ -11,6 +11,7 @@
 #include "storage/file_collector.h"
 #include "storage/segment_cache.h"
 #include "storage/segment_files.h"
+#include "storage/write_watches.h"
 
 namespace kalamdb::storage {
 
@@ -21,6 +22,7 @@ struct SegmentsContext {
   SegmentCache& segments;
   SegmentFiles& files;
   FileCollector& collector;
+  WriteWatches& watches;
   duck::Engine& engine;
   const platform::Clock& clock;
   platform::FileSystem& disk;

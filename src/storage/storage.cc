@@ -17,6 +17,19 @@ namespace kalamdb::storage {
 
 using hot::RecordSpace;
 
+namespace {
+
+// Lets a segment be read as one user's.
+void show_rows(duck::Segment& segment, const SegmentScope& scope, PositionRange rows) {
+  segment.visible = rows;
+  if (!scope.shard) return;
+  // The bounds are those of segment_key(), not of primary keys.
+  segment.min_key.clear();
+  segment.max_key.clear();
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Storage>> Storage::open(StorageOptions options, platform::FileSystem& files,
                                                platform::Clock& clock, platform::Random& random, duck::Engine& engine) {
   options.storages.data_directory = options.data_directory;
@@ -104,10 +117,9 @@ Result<std::vector<std::optional<FoundRow>>> StorageImpl::find_all(const model::
     }
   }
   if (not_hot.empty() || table->type == model::TableType::kStream) return found;
-  const std::string scope = hot::scope_prefix(table->id, user);
-  KALAM_TRY(const auto manifest, segments_->manifest(scope, snapshot));
+  KALAM_TRY(const auto manifest, segments_->manifest(segment_scope(*table, user).key, snapshot));
   if (manifest == nullptr) return found;
-  KALAM_TRY(auto rows, find_cold(table, scope, manifest, not_hot, snapshot));
+  KALAM_TRY(auto rows, find_cold(table, user, manifest, not_hot, snapshot));
   std::unordered_map<std::string_view, const duck::SegmentRow*> by_key;
   for (const duck::SegmentRow& row : rows) by_key.emplace(row.key, &row);
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -119,19 +131,23 @@ Result<std::vector<std::optional<FoundRow>>> StorageImpl::find_all(const model::
   return found;
 }
 
-Result<StorageImpl::Candidates> StorageImpl::find_candidates(const std::string& scope, const cold::Manifest& manifest,
+Result<StorageImpl::Candidates> StorageImpl::find_candidates(const model::TableDefinition& table, const UserId& user,
+                                                             const cold::Manifest& manifest,
                                                              std::span<const std::string> keys) {
+  const SegmentScope scope = segment_scope(table, user);
+  std::vector<std::string> sort_keys;
+  for (const std::string& key : keys) sort_keys.push_back(segment_key(table, user, key));
   Candidates candidates{.segments = {}, .wanted = std::vector<char>(keys.size(), 0)};
   for (size_t s = 0; s < manifest.segments.size(); ++s) {
     const cold::SegmentEntry& segment = manifest.segments[s];
     bool is_candidate = false;
     std::shared_ptr<const cold::BloomFilter> filter;
     for (size_t i = 0; i < keys.size(); ++i) {
-      if (keys[i] < segment.min_key || keys[i] > segment.max_key) continue;
+      if (sort_keys[i] < segment.min_key || sort_keys[i] > segment.max_key) continue;
       if (filter == nullptr) {
-        KALAM_TRY(filter, segments_->filter(scope, segment.id));
+        KALAM_TRY(filter, segments_->filter(scope.key, segment.id));
       }
-      if (filter != nullptr && !filter->may_contain(keys[i])) continue;
+      if (filter != nullptr && !filter->may_contain(sort_keys[i])) continue;
       is_candidate = true;
       candidates.wanted[i] = 1;
     }
@@ -143,24 +159,28 @@ Result<StorageImpl::Candidates> StorageImpl::find_candidates(const std::string& 
 Result<bool> StorageImpl::must_read_segments(const model::TablePtr& table, const UserId& user,
                                              std::span<const std::string> keys) {
   if (table->type == model::TableType::kStream) return false;
-  const std::string scope = hot::scope_prefix(table->id, user);
-  KALAM_TRY(const auto manifest, segments_->manifest(scope, nullptr));
+  KALAM_TRY(const auto manifest, segments_->manifest(segment_scope(*table, user).key, nullptr));
   if (manifest == nullptr) return false;
-  KALAM_TRY(const Candidates candidates, find_candidates(scope, *manifest, keys));
+  KALAM_TRY(const Candidates candidates, find_candidates(*table, user, *manifest, keys));
   return !candidates.segments.empty();
 }
 
-Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TablePtr& table, const std::string& scope,
+Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TablePtr& table, const UserId& user,
                                                              const cold::ManifestPtr& manifest,
                                                              std::span<const std::string> keys,
                                                              const hot::SnapshotPtr& snapshot) {
-  KALAM_TRY(const Candidates candidates, find_candidates(scope, *manifest, keys));
-  if (candidates.segments.empty()) return std::vector<duck::SegmentRow>{};
+  KALAM_TRY(const Candidates candidates, find_candidates(*table, user, *manifest, keys));
+  const SegmentScope scope = segment_scope(*table, user);
   std::vector<duck::Segment> segments;
   for (const size_t s : candidates.segments) {
-    KALAM_TRY(const auto deletions, segments_->deletions(scope, manifest->segments[s].id, snapshot));
+    const cold::SegmentEntry& segment = manifest->segments[s];
+    KALAM_TRY(const PositionRange rows, segments_->rows_of(scope, segment, user, snapshot));
+    if (rows.empty()) continue;
+    KALAM_TRY(const auto deletions, segments_->deletions(scope.key, segment.id, snapshot));
     segments.push_back(segment_files_.to_segment(manifest, s, deletions));
+    show_rows(segments.back(), scope, rows);
   }
+  if (segments.empty()) return std::vector<duck::SegmentRow>{};
   std::vector<std::string> wanted_keys;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (candidates.wanted[i] != 0) wanted_keys.push_back(keys[i]);
@@ -168,18 +188,32 @@ Result<std::vector<duck::SegmentRow>> StorageImpl::find_cold(const model::TableP
   return engine_.find_in_segments(table, segments, wanted_keys);
 }
 
+Result<std::vector<duck::Segment>> StorageImpl::segments_of(const SegmentScope& scope,
+                                                            const cold::ManifestPtr& manifest, const UserId& user,
+                                                            const hot::SnapshotPtr& snapshot) {
+  KALAM_TRY(const auto deletions, segments_->all_deletions(scope.key, *manifest, snapshot));
+  std::vector<duck::Segment> segments;
+  for (size_t i = 0; i < manifest->segments.size(); ++i) {
+    KALAM_TRY(const PositionRange rows, segments_->rows_of(scope, manifest->segments[i], user, snapshot));
+    if (rows.empty()) continue;
+    segments.push_back(segment_files_.to_segment(manifest, i, deletions[i]));
+    show_rows(segments.back(), scope, rows);
+  }
+  return segments;
+}
+
 Result<Storage::ColdKeys> StorageImpl::cold_keys(const model::TablePtr& table, const UserId& user,
                                                  std::span<const std::string> keys, const hot::SnapshotPtr& snapshot) {
   ColdKeys result;
   if (table->type == model::TableType::kStream) return result;
-  const std::string scope = hot::scope_prefix(table->id, user);
+  const std::string scope = segment_scope(*table, user).key;
   KALAM_TRY(result.segments_version, segments_->segments_version(scope, snapshot));
   if (result.segments_version == 0) return result;
   const hot::SnapshotPtr at = snapshot != nullptr ? snapshot : store_->snapshot();
   KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
   if (manifest == nullptr) return result;
   result.segments_version = manifest->segments_version;
-  KALAM_TRY(auto rows, find_cold(table, scope, manifest, keys, at));
+  KALAM_TRY(auto rows, find_cold(table, user, manifest, keys, at));
   for (duck::SegmentRow& row : rows) {
     result.taken.push_back({std::move(row.key), manifest->find(row.segment_id)->path});
   }
@@ -191,11 +225,10 @@ Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::Ta
   hot::SnapshotPtr at = snapshot != nullptr ? snapshot : store_->snapshot();
   std::vector<duck::Segment> segments;
   if (table->type != model::TableType::kStream) {
-    const std::string scope = hot::scope_prefix(table->id, user);
-    KALAM_TRY(const auto manifest, segments_->manifest(scope, at));
+    const SegmentScope scope = segment_scope(*table, user);
+    KALAM_TRY(const auto manifest, segments_->manifest(scope.key, at));
     if (manifest != nullptr) {
-      KALAM_TRY(const auto deletions, segments_->all_deletions(scope, *manifest, at));
-      segments = segment_files_.to_segments(manifest, deletions);
+      KALAM_TRY(segments, segments_of(scope, manifest, user, at));
     }
   }
   return std::make_shared<const SnapshotScan>(*store_, table, user, std::move(at), std::move(segments),
@@ -204,7 +237,7 @@ Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::Ta
 
 Result<uint64_t> StorageImpl::segments_version(const model::TablePtr& table, const UserId& user,
                                                const hot::SnapshotPtr& snapshot) {
-  return segments_->segments_version(hot::scope_prefix(table->id, user), snapshot);
+  return segments_->segments_version(segment_scope(*table, user).key, snapshot);
 }
 
 Result<std::vector<UserId>> StorageImpl::users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) {
@@ -217,8 +250,8 @@ Result<std::vector<UserId>> StorageImpl::users(const model::TablePtr& table, con
 }
 
 SegmentsContext StorageImpl::segments_context() {
-  return {*store_, *committer_, *segments_, segment_files_,           *collector_,
-          engine_, clock_,      files_,     options_.max_segment_rows};
+  return {*store_,  *committer_, *segments_, segment_files_, *collector_,
+          watches_, engine_,     clock_,     files_,         options_.max_segment_rows};
 }
 
 std::shared_ptr<TableMutexes> StorageImpl::table_mutexes(TableId table) {
@@ -239,7 +272,7 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
   const SegmentsContext context = segments_context();
   FlushResult result;
   KALAM_TRY(const auto users, store_->users(table->id, nullptr));
-  if (auto flushed = flush_scopes(context, table, users, result); !flushed) {
+  if (auto flushed = flush_scopes(context, table, by_scope(*table, users), result); !flushed) {
     pending_->subtract(table->id, result.rows);
     return fail(std::move(flushed).error());
   }
@@ -349,8 +382,8 @@ Result<> StorageImpl::remove_leftover_directories() {
 
 Result<Seq> StorageImpl::erase_segment_records(TableId table) {
   CommitRequest request;
-  for (const auto space :
-       {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter, RecordSpace::kRetention}) {
+  for (const auto space : {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter, RecordSpace::kUsers,
+                           RecordSpace::kRetention}) {
     KALAM_CHECK(
         store_->scan_records(space, hot::table_prefix(table), nullptr, [&](std::string_view key, std::string_view) {
           request.records.push_back({.space = space, .key = std::string(key)});

@@ -18,6 +18,7 @@
 #include "storage/committer.h"
 #include "storage/remote_reader.h"
 #include "storage/storage_registry.h"
+#include "storage/write_watches.h"
 
 namespace kalamdb::storage {
 
@@ -82,14 +83,6 @@ struct TableStats {
   uint64_t cold_rows = 0;
   uint64_t segments = 0;
   uint64_t segment_bytes = 0;
-};
-
-// Commits that write rows of one table, collected as long as it lives. Thread-safe.
-class WriteWatch {
- public:
-  virtual ~WriteWatch() = default;
-  // Those since the last call, or since it was made, in their order.
-  virtual std::vector<ChangeSetPtr> take() = 0;
 };
 
 // Thread-safe. Owns the hot store and the committer.

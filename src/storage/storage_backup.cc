@@ -48,7 +48,9 @@ Result<CommitRequest> StorageImpl::prepare_restore(const cold::BackupPlace& plac
 void StorageImpl::restored(std::span<const TableToRestore> tables) {
   const SegmentsContext context = segments_context();
   for (const TableToRestore& table : tables) {
-    for (const cold::BackupScope& scope : table.details.scopes) export_manifest(context, table.table, scope.user);
+    for (const cold::BackupScope& scope : table.details.scopes) {
+      export_manifest(context, table.table, restored_scope(*table.table, scope));
+    }
   }
 }
 

@@ -89,23 +89,29 @@ class StorageImpl final : public Storage {
  private:
   // What find() makes of a hot row: the row, or that there is none.
   std::optional<FoundRow> live_row(const model::TableDefinition& table, hot::StoredRow&& stored) const;
-  // The live cold rows with one of `keys`. `manifest` is what there was at `snapshot`.
-  // Which of a manifest's segments may have one of the keys.
+  // Which of a manifest's segments may have one of a user's keys.
   struct Candidates {
     std::vector<size_t> segments;  // indexes
     std::vector<char> wanted;      // `wanted[i]`: one of them may have `keys[i]`
   };
-  Result<Candidates> find_candidates(const std::string& scope, const cold::Manifest& manifest,
-                                     std::span<const std::string> keys);
-  Result<std::vector<duck::SegmentRow>> find_cold(const model::TablePtr& table, const std::string& scope,
+  Result<Candidates> find_candidates(const model::TableDefinition& table, const UserId& user,
+                                     const cold::Manifest& manifest, std::span<const std::string> keys);
+  // A user's live cold rows with one of `keys`. `manifest` is what there was at `snapshot`.
+  Result<std::vector<duck::SegmentRow>> find_cold(const model::TablePtr& table, const UserId& user,
                                                   const cold::ManifestPtr& manifest, std::span<const std::string> keys,
                                                   const hot::SnapshotPtr& snapshot);
+  // The segments in which a user has rows, which are `visible` in them.
+  Result<std::vector<duck::Segment>> segments_of(const SegmentScope& scope, const cold::ManifestPtr& manifest,
+                                                 const UserId& user, const hot::SnapshotPtr& snapshot);
   SegmentsContext segments_context();
   std::shared_ptr<TableMutexes> table_mutexes(TableId table);
-  // Whose segments there are.
-  Result<std::vector<UserId>> segment_users(TableId table, const hot::SnapshotPtr& snapshot) const;
-  // The one, or all that have rows.
-  Result<std::vector<UserId>> maintained_users(const model::TablePtr& table, const std::optional<UserId>& user);
+  // Of which there are segments.
+  Result<std::vector<SegmentScope>> segment_scopes(TableId table, const hot::SnapshotPtr& snapshot) const;
+  // Whose rows are in them.
+  Result<std::vector<UserId>> segment_users(TableId table, const hot::SnapshotPtr& snapshot);
+  // The one user's, or all.
+  Result<std::vector<SegmentScope>> maintained_scopes(const model::TablePtr& table,
+                                                      const std::optional<UserId>& user) const;
   // Of all its users' scopes, and of those that are found to be lost, which are rebuilt first.
   Result<uint64_t> remove_orphans(const model::TablePtr& table);
   // At the start: what lies where, and what of it cannot be used.

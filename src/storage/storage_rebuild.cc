@@ -47,9 +47,10 @@ Result<> StorageImpl::rebuild_damaged(const model::TablePtr& table) {
 }
 
 Result<> StorageImpl::rebuild(const model::TablePtr& table, const std::string& scope) {
-  const UserId user = hot::scope_user(scope).value_or(UserId());
+  const auto parsed = scope_of_key(scope);
+  if (!parsed) return fail(ErrorCode::kInternal, "The key of a manifest is damaged");
   segments_->set_damaged(scope, being_rebuilt());
-  auto rebuilt = rebuild_scope(segments_context(), table, user, [this] { return is_stopping_.load(); });
+  auto rebuilt = rebuild_scope(segments_context(), table, *parsed, [this] { return is_stopping_.load(); });
   if (!rebuilt) {
     Error why = rebuilt.error();
     why.message += "; VACUUM " + table->qualified_name() + " and a restart of the server try it again";

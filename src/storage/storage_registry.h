@@ -29,8 +29,9 @@ struct StorageRegistryOptions {
   // Of `local` until ALTER STORAGE gives it others.
   std::string shared_template{cold::kDefaultSharedTemplate};
   std::string user_template{cold::kDefaultUserTemplate};
-  uint64_t s3_cache_bytes = 1 << 30;     // on disk, for all s3 storages together; 0: none
-  bool allow_private_endpoints = false;  // s3 endpoints on loopback and private addresses
+  uint32_t user_shards = cold::kDefaultUserShards;  // of USER tables that are made, at least 1
+  uint64_t s3_cache_bytes = 1 << 30;                // on disk, for all s3 storages together; 0: none
+  bool allow_private_endpoints = false;             // s3 endpoints on loopback and private addresses
 };
 
 // Immutable.
@@ -78,6 +79,8 @@ class StorageRegistry {
   RegisteredStoragePtr connect(cold::StorageDefinition definition) const;
   void put(RegisteredStoragePtr storage);
   void erase(std::string_view id);
+
+  uint32_t user_shards() const { return options_.user_shards; }
 
   // Where staged files lie.
   platform::FileSystem& disk() const { return files_; }

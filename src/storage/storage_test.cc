@@ -155,7 +155,7 @@ TEST_F(StorageTest, InsertsThatRaceWithAFlushAreSentBack) {
   ASSERT_TRUE(flush(shared_));
   CommitRequest request;
   request.rows.push_back(insert(shared_, nobody_, 1, 2));
-  request.segments_read.push_back({shared_->id, nobody_, read.segments_version});
+  request.segments_read.push_back({shared_, nobody_, read.segments_version});
   EXPECT_EQ(database_->committer().commit(std::move(request)).error().code, ErrorCode::kConflict);
   EXPECT_EQ(*scan(shared_, nobody_), filled(1, 1));
 }

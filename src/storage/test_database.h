@@ -39,6 +39,14 @@ inline model::TablePtr test_table(uint32_t id, model::TableType type, const std:
   return table;
 }
 
+// The same, whose users share segments, in two shards.
+inline model::TablePtr sharing_table() {
+  auto table = std::make_shared<model::TableDefinition>(*test_table(4, model::TableType::kUser, "steps"));
+  table->options.shares_segments = true;
+  table->options.user_shards = 2;
+  return table;
+}
+
 inline std::string test_key(int64_t id) {
   std::string key;
   model::append_key(key, id, {model::TypeTag::kBigInt});
@@ -136,7 +144,7 @@ class DatabaseTest : public testing::Test {
     const std::string key = test_key(id);
     KALAM_TRY(const auto cold, database_->cold_keys(table, user, std::span(&key, 1), nullptr));
     if (!cold.taken.empty()) return fail(ErrorCode::kConflict, "the row has come meanwhile");
-    request.segments_read.push_back({table->id, user, cold.segments_version});
+    request.segments_read.push_back({table, user, cold.segments_version});
     return database_->committer().commit(std::move(request));
   }
   Result<ChangeSetPtr> remove(const model::TablePtr& table, const UserId& user, int64_t id) {
@@ -162,7 +170,7 @@ class DatabaseTest : public testing::Test {
     for (const duck::Segment& segment : scan->segments()) {
       KALAM_TRY(const auto stored, read_test_segment(segment.path));
       EXPECT_EQ(stored.size(), segment.row_count);
-      for (uint32_t position = 0; position < stored.size(); ++position) {
+      for (uint32_t position = segment.visible.begin; position < segment.visible.end; ++position) {
         if (segment.deleted && segment.deleted->contains(position)) continue;
         add(stored[position].key, stored[position].row);
       }
@@ -232,6 +240,7 @@ class DatabaseTest : public testing::Test {
 
   const model::TablePtr shared_ = test_table(1, model::TableType::kShared, "notes");
   const model::TablePtr user_table_ = test_table(2, model::TableType::kUser, "messages");
+  const model::TablePtr sharing_ = sharing_table();  // create() makes it
   const model::TablePtr stream_ = test_table(3, model::TableType::kStream, "events", 10);
   const UserId nobody_;
   const UserId ann_{"ann"};

@@ -15,6 +15,7 @@ namespace kalamdb::storage {
 
 struct TestSegmentRow {
   Seq seq = 0;
+  UserId user;  // where users share segments
   std::string key;
   std::string row;
 };
@@ -29,9 +30,12 @@ inline Result<std::vector<TestSegmentRow>> read_test_segment(const std::string& 
     row.seq = read_little_endian<Seq>(bytes.data() + at);
     const auto key_bytes = read_little_endian<uint32_t>(bytes.data() + at + 8);
     const auto row_bytes = read_little_endian<uint32_t>(bytes.data() + at + 12);
-    row.key = bytes.substr(at + 16, key_bytes);
-    row.row = bytes.substr(at + 16 + key_bytes, row_bytes);
-    at += 16 + key_bytes + row_bytes;
+    const auto user_bytes = read_little_endian<uint32_t>(bytes.data() + at + 16);
+    at += 20;
+    row.key = bytes.substr(at, key_bytes);
+    row.row = bytes.substr(at + key_bytes, row_bytes);
+    row.user = UserId(bytes.substr(at + key_bytes + row_bytes, user_bytes));
+    at += key_bytes + row_bytes + user_bytes;
     rows.push_back(std::move(row));
   }
   return rows;
@@ -46,7 +50,7 @@ class TestSegmentRows final : public duck::SegmentRows {
     while (next_ < rows_.size() && segment_.deleted && segment_.deleted->contains(next_)) ++next_;
     if (next_ >= rows_.size()) return nullptr;
     TestSegmentRow& row = rows_[next_];
-    current_ = {segment_.id, next_, row.seq, std::move(row.key), std::move(row.row)};
+    current_ = {segment_.id, next_, row.seq, row.user, std::move(row.key), std::move(row.row)};
     ++next_;
     return &current_;
   }
@@ -65,7 +69,8 @@ class TestEngine final : public duck::Engine {
 
   void set_remote_files(duck::RemoteFiles*) override {}
 
-  Result<duck::WrittenSegment> write_segment(const std::string& path, const model::TablePtr&, model::RowCursor& rows,
+  Result<duck::WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table,
+                                             model::RowCursor& rows,
                                              const std::vector<std::pair<std::string, std::string>>&) override {
     duck::WrittenSegment written;
     std::string bytes;
@@ -75,7 +80,9 @@ class TestEngine final : public duck::Engine {
       append_little_endian<Seq>(bytes, record->seq);
       append_little_endian<uint32_t>(bytes, static_cast<uint32_t>(record->key.size()));
       append_little_endian<uint32_t>(bytes, static_cast<uint32_t>(record->row.size()));
-      bytes.append(record->key).append(record->row);
+      const std::string user = table->options.shares_segments ? record->user->value : "";
+      append_little_endian<uint32_t>(bytes, static_cast<uint32_t>(user.size()));
+      bytes.append(record->key).append(record->row).append(user);
       ++written.row_count;
     }
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
@@ -95,9 +102,10 @@ class TestEngine final : public duck::Engine {
       KALAM_TRY(const auto rows, read_test_segment(segment.path));
       for (uint32_t position = 0; position < rows.size(); ++position) {
         const TestSegmentRow& row = rows[position];
+        if (position < segment.visible.begin || position >= segment.visible.end) continue;
         if (segment.deleted && segment.deleted->contains(position)) continue;
         if (std::ranges::find(keys, row.key) == keys.end()) continue;
-        found.push_back({segment.id, position, row.seq, row.key, row.row});
+        found.push_back({segment.id, position, row.seq, {}, row.key, row.row});
       }
     }
     return found;

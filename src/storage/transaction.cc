@@ -178,7 +178,7 @@ Result<CommitRequest> Transaction::request() const {
       writes.emplace_back(row.seq, std::move(write));
     }
     KALAM_TRY(const uint64_t version, storage_.segments_version(scope.table, scope.user, snapshot_));
-    request.segments_read.push_back({scope.table->id, scope.user, version});
+    request.segments_read.push_back({scope.table, scope.user, version});
   }
   std::ranges::sort(writes, {}, &std::pair<Seq, RowWrite>::first);
   for (auto& [seq, write] : writes) request.rows.push_back(std::move(write));
@@ -188,7 +188,7 @@ Result<CommitRequest> Transaction::request() const {
 Result<> Transaction::relocate(CommitRequest& request) const {
   const hot::SnapshotPtr now = storage_.hot().snapshot();
   for (SegmentsRead& read : request.segments_read) {
-    const OwnRows& scope = scopes_.at({read.table, read.user});
+    const OwnRows& scope = scopes_.at({read.table->id, read.user});
     KALAM_TRY(read.segments_version, storage_.segments_version(scope.table, scope.user, now));
   }
   for (RowWrite& write : request.rows) {

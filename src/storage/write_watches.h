@@ -8,9 +8,17 @@
 #include <utility>
 #include <vector>
 
-#include "storage/storage.h"
+#include "storage/commit.h"
 
 namespace kalamdb::storage {
+
+// Commits that write rows of one table, collected as long as it lives. Thread-safe.
+class WriteWatch {
+ public:
+  virtual ~WriteWatch() = default;
+  // Those since the last call, or since it was made, in their order.
+  virtual std::vector<ChangeSetPtr> take() = 0;
+};
 
 // Thread-safe.
 class WriteWatches {

@@ -336,3 +336,38 @@ def test_kill_while_backing_up_and_restoring():
         for number in range(5):
             directories = {name.rsplit("/", 1)[0] for name in stored if name.startswith(f"r{number}/")}
             assert len(directories) == 1, "what an unfinished restore brought in is gone"
+
+
+def test_files_that_users_share_come_back(server, root, alice, ns, tmp_path):
+    root.run(
+        f"CREATE STORAGE {ns} TYPE filesystem PATH '{tmp_path}/cold' "
+        "USER_TABLES_TEMPLATE '{namespace}/{tableName}/{shard}'"
+    )
+    root.run(f"CREATE USER TABLE {ns}.u (id INT PRIMARY KEY, v TEXT) WITH (STORAGE_ID = '{ns}')")
+    for client in (root, alice):
+        client.run(f"INSERT INTO {ns}.u SELECT i, CURRENT_USER() || i FROM GENERATE_SERIES(1, 40) AS x(i)")
+    root.flush(f"{ns}.u")
+    for client, first in ((root, 20), (alice, 25)):
+        client.run(f"DELETE FROM {ns}.u WHERE id > {first}; UPDATE {ns}.u SET v = 'changed' WHERE id = 3")
+
+    def seen(client, where):
+        return [
+            client.rows(f"SELECT id, v, _seq FROM {where}.u ORDER BY id"),
+            client.rows(f"SELECT id, _seq FROM {where}.u WHERE _deleted = true ORDER BY id"),
+        ]
+
+    before = [seen(root, ns), seen(alice, ns)]
+    assert [len(rows) for rows in before[0] + before[1]] == [20, 20, 25, 15]
+    root.job(f"BACKUP DATABASE {ns} TO '{ns}'")
+    root.job(f"RESTORE DATABASE {ns}_2 FROM '{ns}'")
+    assert [seen(root, f"{ns}_2"), seen(alice, f"{ns}_2")] == before
+    # Where the storage is not, and each user has a directory by the template.
+    with Server(ServerConfig()) as other, other.root() as there:
+        (other.data_path / "backups").mkdir(exist_ok=True)
+        (server.data_path / "backups" / ns).rename(other.data_path / "backups" / ns)
+        assert f"storage '{ns}' does not exist here" in there.job(f"RESTORE DATABASE {ns} FROM '{ns}'")["message"]
+        with other.user("alice") as alice_there:
+            assert [seen(there, ns), seen(alice_there, ns)] == before
+            alice_there.run(f"INSERT INTO {ns}.u VALUES (100, 'new')")
+            there.flush(f"{ns}.u")
+            assert alice_there.count(f"{ns}.u") == 26 and there.count(f"{ns}.u") == 20

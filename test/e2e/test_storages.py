@@ -74,6 +74,114 @@ def test_users_have_storages_of_their_own(server, root, alice, bob, ns, tmp_path
     assert "t/alice/batch-1.parquet" in files(server.data_path / "storage" / ns)
 
 
+def test_users_share_files_and_nothing_else(server, root, alice, bob, ns, tmp_path):
+    root.run(
+        f"CREATE STORAGE {ns} TYPE filesystem PATH '{tmp_path}/cold' "
+        "USER_TABLES_TEMPLATE '{namespace}/{tableName}/{shard}'"
+    )
+    root.run(f"CREATE USER TABLE {ns}.t (id INT PRIMARY KEY, v TEXT, n INT) WITH (STORAGE_ID = '{ns}')")
+    clients = {"root": root, "alice": alice, "bob": bob}
+    expected = {}
+    for name, client in clients.items():
+        client.run(f"INSERT INTO {ns}.t SELECT i, '{name}' || i, i FROM GENERATE_SERIES(1, 30) AS x(i)")
+        expected[name] = {i: f"{name}{i}" for i in range(1, 31)}
+    root.flush(f"{ns}.t")
+    written = [name for name in files(tmp_path / "cold") if name.endswith(".parquet")]
+    assert {name.rsplit("/", 1)[0] for name in written} <= {f"{ns}/t/{shard}" for shard in range(8)}
+
+    def check():
+        for name, client in clients.items():
+            rows = dict(client.rows(f"SELECT id, v FROM {ns}.t ORDER BY id"))
+            assert rows == expected[name], name
+            assert client.count(f"{ns}.t") == len(rows)
+            assert client.rows(f"SELECT v FROM {ns}.t WHERE id = 7") == [[rows[7]]]
+            assert client.rows(f"SELECT COUNT(*) FROM {ns}.t WHERE v NOT LIKE '{name}%'") == [["0"]]
+            assert client.rows(f"SELECT MAX(n), MIN(_seq) > 0 FROM {ns}.t") == [[max(rows), True]]
+
+    check()
+    for round_number, (name, client) in enumerate(clients.items()):
+        client.run(f"UPDATE {ns}.t SET v = '{name}!' WHERE id = 3; DELETE FROM {ns}.t WHERE id = {10 + round_number}")
+        client.fails(f"INSERT INTO {ns}.t VALUES (4, 'twice', 0)", "already exists|Duplicate|duplicate")
+        client.run(f"INSERT INTO {ns}.t VALUES (40, '{name}40', 40)")
+        expected[name] |= {3: f"{name}!", 40: f"{name}40"}
+        del expected[name][10 + round_number]
+    check()
+    root.flush(f"{ns}.t")
+    root.run(f"ALTER TABLE {ns}.t ADD COLUMN later INT DEFAULT 5")
+    check()
+    root.job(f"OPTIMIZE TABLE {ns}.t")
+    check()
+    assert alice.rows(f"SELECT DISTINCT later FROM {ns}.t") == [[5]]
+    alice.job(f"VACUUM {ns}.t", root=root)
+    root.job(f"ANALYZE TABLE {ns}.t")
+    check()
+    assert alice.rows(f"SELECT id FROM {ns}.t WHERE _deleted = true") == [[11]]
+
+    # What the table was made with stays, wherever its files go.
+    root.run(f"ALTER STORAGE {ns} SET USER_TABLES_TEMPLATE '{{namespace}}/{{tableName}}/{{userId}}'")
+    bob.run(f"INSERT INTO {ns}.t VALUES (50, 'bob50', 50, 0)")
+    expected["bob"][50] = "bob50"
+    root.flush(f"{ns}.t")
+    assert any(f"/shard-{shard}/" in name for name in files(tmp_path / "cold") for shard in range(8))
+    check()
+    server.restart()
+    clients = {name: server.login(name) if name != "root" else server.root() for name in clients}
+    try:
+        check()
+        clients["root"].run(f"DROP TABLE {ns}.t")
+        wait_until(lambda: not files(tmp_path / "cold"), "the files are removed")
+    finally:
+        for client in clients.values():
+            client.close()
+
+
+def test_one_users_rows_among_many_row_groups(tmp_path):
+    template = "{namespace}/{tableName}/{shard}"
+    with Server(ServerConfig(storage={"user_shards": 1, "user_tables_template": template})) as server:
+        names = ["ann", "bea", "cat", "dan"]
+        with server.root() as root:
+            root.run("CREATE NAMESPACE app; CREATE USER TABLE app.t (id INT PRIMARY KEY, v INT, w TEXT)")
+            clients = {name: server.user(name) for name in names}
+            rows = {"ann": 3, "bea": 20_000, "cat": 1, "dan": 9_000}
+            for number, (name, client) in enumerate(clients.items()):
+                client.run(
+                    f"INSERT INTO app.t SELECT i, i * 10 + {number}, '{name}' FROM GENERATE_SERIES(1, {rows[name]}) AS x(i)"
+                )
+            root.flush("app.t")
+            assert files(server.data_path / "storage") == ["app/t/0/batch-0.parquet", "app/t/0/manifest.json"]
+            for round_number in range(2):
+                for number, (name, client) in enumerate(clients.items()):
+                    gone = rows[name] // 7 * round_number
+                    left = rows[name] - gone
+                    assert client.rows("SELECT COUNT(*), COUNT(DISTINCT id), MIN(w), MAX(w) FROM app.t") == [
+                        [str(left), str(left), name, name]
+                    ]
+                    assert client.count("app.t") == left
+                    last = rows[name] - (1 if rows[name] % 7 == 0 and round_number else 0)
+                    assert client.rows("SELECT id, v FROM app.t ORDER BY v DESC LIMIT 1") == [[last, last * 10 + number]]
+                    for key in (1, 8_191, 8_192, 8_193, 20_000):
+                        is_there = key <= rows[name] and (key % 7 != 0 or round_number == 0)
+                        found = client.rows("SELECT v FROM app.t WHERE id = $1", [key])
+                        assert found == ([[key * 10 + number]] if is_there else []), (name, key)
+                    client.run("DELETE FROM app.t WHERE id % 7 = 0")
+            plan = clients["cat"].rows("EXPLAIN SELECT * FROM app.t")
+            assert "ann" not in str(plan)
+            for client in clients.values():
+                client.close()
+
+
+def test_what_users_who_share_files_cannot_have(root, ns, tmp_path):
+    root.run(
+        f"CREATE STORAGE {ns} TYPE filesystem PATH '{tmp_path}/cold' "
+        "USER_TABLES_TEMPLATE '{namespace}/{tableName}/{shard}'"
+    )
+    for clause in (
+        f"(id INT PRIMARY KEY) WITH (STORAGE_ID = '{ns}', USE_USER_STORAGE = true)",
+        f"(a TEXT, b INT, PRIMARY KEY (a, b)) PARTITION BY (a) WITH (STORAGE_ID = '{ns}')",
+    ):
+        root.fails(f"CREATE USER TABLE {ns}.t {clause}", r"needs a storage whose template for USER tables has \{userId\}")
+
+
 ACCESS_KEY = "kalamdb-test"
 SECRET = "a-secret-that-nobody-may-see"
 

@@ -1,9 +1,8 @@
 // SHOW STATS FOR [TABLE] [ns.]t
 #include <algorithm>
+#include <cmath>
 #include <set>
 
-#include "cold/manifest.h"
-#include "hot/keys.h"
 #include "query/commands.h"
 #include "query/sources.h"
 
@@ -18,8 +17,8 @@ struct Numbers {
   int64_t hot_rows = 0;
   int64_t hot_bytes = 0;
   int64_t cold_rows = 0;
-  int64_t segments = 0;
-  int64_t segment_bytes = 0;
+  std::set<std::string> segments;  // paths: users may share them
+  double segment_bytes = 0;
   int64_t last_flushed_us = 0;
 };
 
@@ -35,34 +34,21 @@ Result<> add_scope(const Services& services, const model::TablePtr& table, const
     numbers.hot_bytes += static_cast<int64_t>(record->key.size() + record->row.size());
   }
   for (const auto& segment : scan->segments()) {
-    ++numbers.segments;
-    numbers.cold_rows += static_cast<int64_t>(segment.row_count - (segment.deleted ? segment.deleted->size() : 0));
-    numbers.segment_bytes += static_cast<int64_t>(segment.size_bytes);
-  }
-  KALAM_TRY(const auto record, services.storage.hot().get_record(hot::RecordSpace::kManifest,
-                                                                 hot::scope_prefix(table->id, user), snapshot));
-  if (!record) return {};
-  KALAM_TRY(const auto manifest, cold::decode_manifest(*record));
-  for (const auto& segment : manifest.segments) {
+    numbers.segments.insert(segment.path);
+    numbers.cold_rows += static_cast<int64_t>(segment.live_rows());
+    // Of one that users share each has a part.
+    numbers.segment_bytes += static_cast<double>(segment.size_bytes) * segment.visible.size() / segment.row_count;
     numbers.last_flushed_us = std::max(numbers.last_flushed_us, segment.created_at_us);
   }
   return {};
 }
 
 // Whose rows are counted: of a table that has each user's, administrators see the sum and others their own.
-Result<std::set<std::string>> scopes(const Services& services, const model::TableDefinition& table,
-                                     const Caller& caller, const hot::SnapshotPtr& snapshot) {
-  if (!table.is_per_user()) return std::set<std::string>{""};
-  if (!is_admin(caller.role)) return std::set<std::string>{caller.user.value};
-  std::set<std::string> users;
-  KALAM_TRY(const auto with_hot_rows, services.storage.hot().users(table.id, snapshot));
-  for (const UserId& user : with_hot_rows) users.insert(user.value);
-  KALAM_CHECK(services.storage.hot().scan_records(hot::RecordSpace::kManifest, hot::table_prefix(table.id), snapshot,
-                                                  [&](std::string_view key, std::string_view) {
-                                                    if (auto user = hot::scope_user(key)) users.insert(user->value);
-                                                    return true;
-                                                  }));
-  return users;
+Result<std::vector<UserId>> scopes(const Services& services, const model::TablePtr& table, const Caller& caller,
+                                   const hot::SnapshotPtr& snapshot) {
+  if (!table->is_per_user()) return std::vector{UserId()};
+  if (!is_admin(caller.role)) return std::vector{caller.user};
+  return services.storage.users(table, snapshot);
 }
 
 class ShowStats : public Command {
@@ -81,8 +67,8 @@ class ShowStats : public Command {
     KALAM_CHECK(check_access(*table, context.caller, Access::kRead));
     const auto snapshot = services.storage.hot().snapshot();
     Numbers numbers;
-    KALAM_TRY(const auto users, scopes(services, *table, context.caller, snapshot));
-    for (const auto& user : users) KALAM_CHECK(add_scope(services, table, UserId(user), snapshot, numbers));
+    KALAM_TRY(const auto users, scopes(services, table, context.caller, snapshot));
+    for (const UserId& user : users) KALAM_CHECK(add_scope(services, table, user, snapshot, numbers));
 
     StatementResult result;
     result.rows = make_result(
@@ -93,7 +79,8 @@ class ShowStats : public Command {
          result_column("cold_rows", TypeTag::kBigInt), result_column("storage_bytes", TypeTag::kBigInt),
          result_column("last_flushed_at", TypeTag::kTimestamp)},
         {{table->name, table->namespace_id, int64_t{table->schema_version}, numbers.hot_rows + numbers.cold_rows,
-          numbers.segments, Value(), numbers.hot_bytes, numbers.hot_rows, numbers.cold_rows, numbers.segment_bytes,
+          static_cast<int64_t>(numbers.segments.size()), Value(), numbers.hot_bytes, numbers.hot_rows,
+          numbers.cold_rows, std::llround(numbers.segment_bytes),
           numbers.last_flushed_us == 0 ? Value() : Value(numbers.last_flushed_us)}});
     return result;
   }

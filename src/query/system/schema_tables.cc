@@ -34,6 +34,7 @@ std::string options_json(const model::TableDefinition& table) {
   if (options.ttl_seconds > 0) json["ttl_seconds"] = options.ttl_seconds;
   if (options.max_stream_size_bytes > 0) json["max_stream_size_bytes"] = options.max_stream_size_bytes;
   if (options.max_rows_per_user > 0) json["max_rows_per_user"] = options.max_rows_per_user;
+  if (options.shares_segments) json["user_shards"] = options.user_shards;
   if (table.type == model::TableType::kShared) json["access_level"] = lower_name(options.access_level);
   if (table.type != model::TableType::kStream) json["compression"] = options.compression;
   if (options.flush_policy) {
