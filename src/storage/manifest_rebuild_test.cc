@@ -310,6 +310,13 @@ TEST_F(ManifestRebuildTest, AnotherUsersFileIsRefused) {
   EXPECT_THAT(database_->segments_version(own_, ann_, nullptr).error().message,
               testing::HasSubstr("batch-1.parquet is not one of its segments"));
   EXPECT_EQ(*rows(own_, UserId("bob")), filled(100, 110));
+  // Nor are other users' rows kept from being flushed.
+  ASSERT_TRUE(commit(insert(own_, UserId("bob"), 1, 10)));
+  ASSERT_TRUE(commit(insert(own_, UserId("zoe"), 1, 10)));
+  ASSERT_TRUE(commit(insert(own_, ann_, 1000, 1)));
+  EXPECT_EQ(flush(own_).error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(manifest(own_, UserId("bob")).segments.size(), 2u);
+  EXPECT_EQ(manifest(own_, UserId("zoe")).segments.size(), 1u);
 }
 
 // Random work, then one record after the other is damaged, with manifest.json or without.

@@ -272,7 +272,16 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
   const SegmentsContext context = segments_context();
   FlushResult result;
   KALAM_TRY(const auto users, store_->users(table->id, nullptr));
-  if (auto flushed = flush_scopes(context, table, by_scope(*table, users), result); !flushed) {
+  auto scopes = by_scope(*table, users);
+  // Users whose manifest is damaged must not keep those of others hot.
+  const auto sound = std::ranges::stable_partition(
+      scopes, [&](const ScopeUsers& one) { return segments_->damaged(one.scope.key).empty(); });
+  auto flushed = flush_scopes(context, table, std::span(scopes.begin(), sound.begin()), result);
+  if (flushed && !sound.empty()) {
+    const UserId& user = sound.front().users.front();
+    if (auto damaged = segments_version(table, user, nullptr); !damaged) flushed = fail(damaged.error());
+  }
+  if (!flushed) {
     pending_->subtract(table->id, result.rows);
     return fail(std::move(flushed).error());
   }
