@@ -36,10 +36,11 @@ Result<std::unordered_set<std::string>> named_places(const hot::Store& store, co
 
 TableId table_of(std::string_view scope) { return TableId(read_big_endian<uint32_t>(scope.data())); }
 
-// What is behind a name's last slash, and before it.
+// What is behind a name's last slash, and before it: "" where there is none.
 std::string_view file_of(std::string_view name) { return name.substr(name.rfind('/') + 1); }
 std::string directory_of(std::string_view name) {
-  return std::string(name.substr(0, std::min(name.rfind('/'), name.size())));
+  const size_t slash = name.rfind('/');
+  return std::string(name.substr(0, slash == name.npos ? 0 : slash));
 }
 
 // The record of a directory is [table][storage][00][directory] → [template]. Of `local` it was once
