@@ -60,9 +60,7 @@ class ManifestRebuildTest : public RealEngineTest {
     }
     return found;
   }
-  std::string scope(const model::TablePtr& table, const UserId& user) const {
-    return segment_scope(*table, user).key;
-  }
+  std::string scope(const model::TablePtr& table, const UserId& user) const { return segment_scope(*table, user).key; }
   cold::Manifest manifest(const model::TablePtr& table, const UserId& user) {
     const auto record = database_->hot().get_record(hot::RecordSpace::kManifest, scope(table, user), nullptr);
     return *cold::decode_manifest(**record);
