@@ -246,11 +246,10 @@ Result<ExportedSegment> exported_segment(const nlohmann::json& json) {
     if (!bytes) return damaged("a deletion vector is not base64");
     KALAM_TRY(auto positions, PositionSet::decode(*bytes));
     segment.deletions = std::make_shared<const PositionSet>(std::move(positions));
-    std::vector<uint32_t> outside;
-    if (segment.row_count < UINT32_MAX) {
-      segment.deletions->append_range(static_cast<uint32_t>(segment.row_count), UINT32_MAX, outside);
+    if (segment.row_count < UINT32_MAX &&
+        segment.deletions->intersects(static_cast<uint32_t>(segment.row_count), UINT32_MAX)) {
+      return damaged("a deletion vector names rows that its segment does not have");
     }
-    if (!outside.empty()) return damaged("a deletion vector names rows that its segment does not have");
   }
   return segment;
 }

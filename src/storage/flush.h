@@ -5,9 +5,9 @@
 //      A row that has changed stays hot, and its position goes into the new segment's deletion vector.
 //
 // Until 2 the file is garbage that the next start collects; after it the rows are in the segment only. Rows that
-// changed are found in the change index, mostly before the commit, so that the committer has little to do. That needs
-// every change to leave an entry: whatever erases hot rows or tombstones of a table otherwise, as retention does, must
-// not run beside a flush of that table.
+// changed are found in the change index before the commit, and those that changed behind that look in a watch on the
+// table's commits, so that the committer has little to do. That needs every change to leave an entry: whatever erases
+// hot rows or tombstones of a table otherwise, as retention does, must not run beside a flush of that table.
 #pragma once
 
 #include <span>

@@ -437,8 +437,8 @@ class ScopeRebuild {
 
 }  // namespace
 
-Result<std::unordered_map<TableId, model::TablePtr>> stored_tables(const hot::Store& store) {
-  std::unordered_map<TableId, model::TablePtr> tables;
+Result<StoredTables> stored_tables(const hot::Store& store) {
+  StoredTables tables;
   Result<> outcome;
   KALAM_CHECK(store.scan_records(RecordSpace::kTable, "", nullptr, [&](std::string_view, std::string_view json) {
     auto table = model::decode_table(json);

@@ -16,7 +16,8 @@
 namespace kalamdb::storage {
 
 // The definitions of all tables and views. Errors: kIo, kCorruption.
-Result<std::unordered_map<TableId, model::TablePtr>> stored_tables(const hot::Store& store);
+using StoredTables = std::unordered_map<TableId, model::TablePtr>;
+Result<StoredTables> stored_tables(const hot::Store& store);
 
 // The scopes of which the manifest, a deletion vector or a record of users cannot be read. Reads all of them.
 Result<std::set<std::string>> damaged_scopes(const hot::Store& store);

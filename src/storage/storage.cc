@@ -58,7 +58,8 @@ Result<> StorageImpl::open() {
   KALAM_CHECK(files_.create_directories(options_.data_directory + "/storage"));
   KALAM_CHECK(storages_.load(*store_));
   segments_ = std::make_unique<SegmentCache>(*store_);
-  KALAM_CHECK(load_segment_files());
+  KALAM_TRY(const auto tables, stored_tables(*store_));
+  KALAM_CHECK(load_segment_files(tables));
   // The directories themselves must survive a power failure as what is in them does.
   KALAM_CHECK(files_.sync_directory(options_.data_directory));
   pending_ = std::make_unique<PendingRows>(*store_);
@@ -67,7 +68,7 @@ Result<> StorageImpl::open() {
     pending_->add(*changes);
     watches_.add(changes);
   });
-  KALAM_CHECK(remove_leftover_directories());
+  remove_leftover_directories(tables);
   begin_rebuilds();
   return {};
 }
@@ -366,27 +367,16 @@ Result<> StorageImpl::remove_directories(TableId table) {
   return {};
 }
 
-Result<> StorageImpl::remove_leftover_directories() {
-  const auto tables = segment_files_.tables();
-  std::unordered_set<TableId> leftover(tables.begin(), tables.end());
-  if (leftover.empty()) return {};
-  Result<> outcome;
-  KALAM_CHECK(store_->scan_records(RecordSpace::kTable, "", nullptr, [&](std::string_view, std::string_view json) {
-    const auto table = model::decode_table(json);
-    if (!table) outcome = fail(table.error());
-    if (table) leftover.erase(table->id);
-    return outcome.has_value();
-  }));
-  KALAM_CHECK(outcome);
-  // A service that is away must not keep the server from starting.
-  for (const TableId table : leftover) {
+void StorageImpl::remove_leftover_directories(const StoredTables& tables) {
+  for (const TableId table : segment_files_.tables()) {
+    if (tables.contains(table)) continue;
+    // Later: a service that is away must not keep the server from starting.
     collector_->add_later([this, table]() -> Result<> {
       // A crash between DROP TABLE and the start of its job leaves these too.
       KALAM_CHECK(erase_segment_records(table));
       return remove_directories(table);
     });
   }
-  return {};
 }
 
 Result<Seq> StorageImpl::erase_segment_records(TableId table) {

@@ -11,6 +11,7 @@
 
 #include "storage/committer_thread.h"
 #include "storage/file_collector.h"
+#include "storage/manifest_rebuild.h"
 #include "storage/pending_rows.h"
 #include "storage/segment_cache.h"
 #include "storage/segment_files.h"
@@ -115,7 +116,7 @@ class StorageImpl final : public Storage {
   // Of all its users' scopes, and of those that are found to be lost, which are rebuilt first.
   Result<uint64_t> remove_orphans(const model::TablePtr& table);
   // At the start: what lies where, and what of it cannot be used.
-  Result<> load_segment_files();
+  Result<> load_segment_files(const StoredTables& tables);
   // Rebuilds what is damaged, on the collector's thread, so that nobody waits for it who does not need it.
   void begin_rebuilds();
   // When nothing writes any more.
@@ -127,7 +128,7 @@ class StorageImpl final : public Storage {
   Result<Seq> erase_segment_records(TableId table);
   Result<> remove_directories(TableId table);
   // Of tables that were dropped, and whose segments nothing names any more, when the server stopped.
-  Result<> remove_leftover_directories();
+  void remove_leftover_directories(const StoredTables& tables);
 
   platform::FileSystem& files_;
   platform::Clock& clock_;

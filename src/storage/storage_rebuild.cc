@@ -14,9 +14,8 @@ Error being_rebuilt() {
 
 }  // namespace
 
-Result<> StorageImpl::load_segment_files() {
+Result<> StorageImpl::load_segment_files(const StoredTables& tables) {
   KALAM_TRY(auto damaged, damaged_scopes(*store_));
-  KALAM_TRY(const auto tables, stored_tables(*store_));
   KALAM_TRY(const auto orphans, segment_files_.load(*store_, damaged, tables));
   if (orphans.removed > 0) log::info("storage: removed {} segment files of unfinished flushes", orphans.removed);
   damaged.insert(orphans.lost_scopes.begin(), orphans.lost_scopes.end());
