@@ -24,6 +24,7 @@ PositionSet& PositionSet::operator=(PositionSet&&) noexcept = default;
 PositionSet::~PositionSet() = default;
 
 void PositionSet::add(uint32_t position) { roaring_bitmap_add(impl_->bitmap, position); }
+void PositionSet::add(PositionRange range) { roaring_bitmap_add_range(impl_->bitmap, range.begin, range.end); }
 bool PositionSet::contains(uint32_t position) const { return roaring_bitmap_contains(impl_->bitmap, position); }
 uint64_t PositionSet::count(uint32_t begin, uint32_t end) const {
   return begin < end ? roaring_bitmap_range_cardinality(impl_->bitmap, begin, end) : 0;

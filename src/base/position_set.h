@@ -32,6 +32,7 @@ class PositionSet {
   ~PositionSet();
 
   void add(uint32_t position);
+  void add(PositionRange range);
   bool contains(uint32_t position) const;
   // True if any position in [begin, end) is in the set.
   bool intersects(uint32_t begin, uint32_t end) const { return count(begin, end) > 0; }

@@ -263,6 +263,20 @@ Result<UserPtr> Catalog::create_user(User user) {
   return created;
 }
 
+Result<> Catalog::remove_user(std::string_view id) {
+  const std::lock_guard lock(change_mutex_);
+  const UserPtr current = find_user(id);
+  if (current == nullptr) return fail(ErrorCode::kNotFound, "User '" + std::string(id) + "' not found");
+  if (current->deleted_at_us == 0) return fail(ErrorCode::kInvalidOperation, "User must be soft-deleted first");
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kUser, current->id, std::nullopt, std::nullopt});
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  CatalogState next = *state();
+  next.users.erase(current->id);
+  publish(std::move(next));
+  return {};
+}
+
 Result<UserPtr> Catalog::change_user(std::string_view id, const std::function<void(User&)>& change) {
   const std::lock_guard lock(change_mutex_);
   const UserPtr current = find_user(id);

@@ -110,6 +110,10 @@ class Catalog {
   // Replaces a user's record by what `change` makes of it; bumps updated_at. Errors: kNotFound.
   Result<UserPtr> change_user(std::string_view id, const std::function<void(User&)>& change);
 
+  // The record of a soft-deleted user, whose name may then be used again. Errors: kNotFound, kInvalidOperation when the
+  // user is not soft-deleted.
+  Result<> remove_user(std::string_view id);
+
   // Told of every user that was created or changed, once it is visible to readers. Set before users change.
   using UserListener = std::function<void(const UserPtr&)>;
   void set_user_listener(UserListener listener) { user_listener_ = std::move(listener); }

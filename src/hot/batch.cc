@@ -31,13 +31,8 @@ class RocksBatch final : public Batch {
     require_ok(batch_.Delete(families_[kChanges], change_key(table, user, seq)));
   }
 
-  void erase_table(TableId table) override {
-    const std::string begin = table_prefix(table);
-    const std::string end = prefix_end(begin);
-    KALAM_ASSERT(!end.empty());  // table ids are counted up from 1
-    require_ok(batch_.DeleteRange(families_[kRows], begin, end));
-    require_ok(batch_.DeleteRange(families_[kChanges], begin, end));
-  }
+  void erase_table(TableId table) override { erase_prefix(table_prefix(table)); }
+  void erase_scope(TableId table, const UserId& user) override { erase_prefix(scope_prefix(table, user)); }
 
   void erase_rows(TableId table, const UserId& user, std::string_view begin, std::string_view end) override {
     if (end == successor(begin)) {
@@ -71,6 +66,13 @@ class RocksBatch final : public Batch {
   rocksdb::WriteBatch& rocks() { return batch_; }
 
  private:
+  void erase_prefix(const std::string& begin) {
+    const std::string end = prefix_end(begin);
+    KALAM_ASSERT(!end.empty());  // table ids are counted up from 1
+    require_ok(batch_.DeleteRange(families_[kRows], begin, end));
+    require_ok(batch_.DeleteRange(families_[kChanges], begin, end));
+  }
+
   const Families& families_;
   rocksdb::WriteBatch batch_;
   std::string value_;

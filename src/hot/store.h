@@ -67,6 +67,8 @@ class Batch {
   virtual void erase_row(TableId table, const UserId& user, std::string_view key, Seq seq) = 0;
   // Every row of a table, of all its users.
   virtual void erase_table(TableId table) = 0;
+  // Every row of one user in a table.
+  virtual void erase_scope(TableId table, const UserId& user) = 0;
   // What a flush removes, rows apart from their change-index entries: the rows with begin ≤ key < end, and the entries
   // with first ≤ _seq ≤ last.
   virtual void erase_rows(TableId table, const UserId& user, std::string_view begin, std::string_view end) = 0;

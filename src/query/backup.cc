@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "query/backup_job.h"
+#include "query/maintenance.h"
 #include "query/system_tables.h"
 
 namespace kalamdb::query {
@@ -62,7 +63,8 @@ Result<std::optional<cold::BackupManifest>> take_place(const cold::BackupPlace& 
 }
 
 Result<cold::BackupManifest> write_backup(const Services& services, const cold::BackupPlace& place,
-                                          const BackupJob& backup, const std::string& job_id) {
+                                          const BackupJob& backup, const std::string& job_id,
+                                          const std::stop_token& stop) {
   const hot::SnapshotPtr snapshot = services.storage.hot().snapshot();
   cold::BackupManifest manifest{.seq = snapshot->seq(),
                                 .created_at_us = services.clock.now_us(),
@@ -87,7 +89,7 @@ Result<cold::BackupManifest> write_backup(const Services& services, const cold::
   for (const std::string& record : records) {
     KALAM_TRY(auto definition, model::decode_table(record));
     const auto table = std::make_shared<const model::TableDefinition>(std::move(definition));
-    KALAM_TRY(auto written, services.storage.back_up(table, record, snapshot, place));
+    KALAM_TRY(auto written, services.storage.back_up(table, record, snapshot, place, stop));
     manifest.tables.push_back(std::move(written));
   }
   KALAM_CHECK(cold::put_checked(*place.objects, place.object(cold::kBackupManifestFile), encode(manifest),
@@ -109,7 +111,7 @@ std::string completed(const BackupTarget& target, const cold::BackupManifest& ma
 }
 
 Result<std::string> start(const Services& services, jobs::JobType type, const BackupTarget& target,
-                          const std::optional<std::string>& namespace_id) {
+                          const std::optional<std::string>& namespace_id, const UserId& by) {
   nlohmann::json parameters{{"backup_path", target.path}};
   if (!target.storage_id.empty()) parameters["storage_id"] = target.storage_id;
   if (namespace_id) parameters["namespace"] = *namespace_id;
@@ -119,7 +121,11 @@ Result<std::string> start(const Services& services, jobs::JobType type, const Ba
   char time[32];
   std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &utc);
   const std::string key = std::string(name(type)) + ":" + target.display() + ":" + time;
-  KALAM_TRY(const jobs::Job job, services.jobs.create(type, parameters.dump(), key));
+  KALAM_TRY(const jobs::Job job, services.jobs.create({.type = type,
+                                                       .parameters = parameters.dump(),
+                                                       .idempotency_key = key,
+                                                       .started_by = by,
+                                                       .priority = kStatementPriority}));
   return job.id;
 }
 
@@ -185,7 +191,7 @@ Result<cold::BackupManifest> read_backup(const Services& services, const BackupT
 }
 
 Result<std::string> start_backup(const Services& services, const BackupTarget& target,
-                                 const std::optional<std::string>& namespace_id) {
+                                 const std::optional<std::string>& namespace_id, const UserId& by) {
   if (namespace_id && !services.catalog.has_namespace(*namespace_id)) {
     return fail(ErrorCode::kNamespaceNotFound, "Namespace '" + *namespace_id + "' not found");
   }
@@ -197,23 +203,23 @@ Result<std::string> start_backup(const Services& services, const BackupTarget& t
                                                (is_complete ? "already holds a backup" : "is not empty") +
                                                "; choose another place");
   }
-  return start(services, jobs::JobType::kBackup, target, namespace_id);
+  return start(services, jobs::JobType::kBackup, target, namespace_id, by);
 }
 
 Result<std::string> start_restore(const Services& services, const BackupTarget& target,
-                                  const std::optional<std::string>& namespace_id) {
+                                  const std::optional<std::string>& namespace_id, const UserId& by) {
   KALAM_TRY(const auto manifest, read_backup(services, target));
   KALAM_TRY(const auto namespaces, target_namespaces(manifest, namespace_id));
   KALAM_CHECK(services.catalog.check_restorable(definitions_of(namespaces)));
-  return start(services, jobs::JobType::kRestore, target, namespace_id);
+  return start(services, jobs::JobType::kRestore, target, namespace_id, by);
 }
 
-Result<std::string> run_backup(const Services& services, const jobs::Job& job) {
+Result<std::string> run_backup(const Services& services, const jobs::Job& job, const std::stop_token& stop) {
   const BackupJob backup = backup_job(job);
   KALAM_TRY(const auto place, services.storage.backup_place(backup.target.storage_id, backup.target.path));
   KALAM_TRY(auto manifest, take_place(place, backup.target, job.id));
   if (!manifest) {
-    auto written = write_backup(services, place, backup, job.id);
+    auto written = write_backup(services, place, backup, job.id, stop);
     if (!written) {
       if (auto removed = remove_all(place, ""); !removed) log::warn("[{}] {}", job.id, removed.error().message);
       return fail(std::move(written).error());

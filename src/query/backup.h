@@ -26,12 +26,12 @@ Result<cold::BackupManifest> read_backup(const Services& services, const BackupT
 // Queue a job and return its id. `namespace_id` nullopt: all of them. Errors: those that can be told at once; the rest
 // is in the job's message.
 Result<std::string> start_backup(const Services& services, const BackupTarget& target,
-                                 const std::optional<std::string>& namespace_id);
+                                 const std::optional<std::string>& namespace_id, const UserId& by);
 Result<std::string> start_restore(const Services& services, const BackupTarget& target,
-                                  const std::optional<std::string>& namespace_id);
+                                  const std::optional<std::string>& namespace_id, const UserId& by);
 
-// The jobs.
-Result<std::string> run_backup(const Services& services, const jobs::Job& job);
-Result<std::string> run_restore(const Services& services, const jobs::Job& job);
+// The jobs. They return their message.
+Result<std::string> run_backup(const Services& services, const jobs::Job& job, const std::stop_token& stop);
+Result<std::string> run_restore(const Services& services, const jobs::Job& job, const std::stop_token& stop);
 
 }  // namespace kalamdb::query

@@ -40,6 +40,10 @@ struct QueryLimits {
   bool fast_lane = true;  // statements by key need no planner
   uint64_t default_stream_ttl_seconds = 10;
   uint64_t default_deleted_retention_hours = 168;
+  uint64_t retention_batch_size = 1000;   // tombstones of one step of a job
+  uint64_t eviction_batch_size = 10'000;  // STREAM rows of one step
+  uint64_t deletion_grace_days = 30;      // how long a dropped user can come back
+  uint64_t job_retention_days = 30;       // how long jobs are remembered
   unsigned bcrypt_cost = 12;
   auth::PasswordPolicy passwords;
   uint64_t max_statement_bytes = 512 << 20;  // of the rows that one INSERT writes

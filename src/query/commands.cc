@@ -82,6 +82,7 @@ const std::array kSyntax{
     Syntax{{{"export", "user"}}, true, parse_not_implemented},
     Syntax{{{"register"}}, true, parse_not_implemented},
     Syntax{{{"unregister"}}, true, parse_not_implemented},
+    Syntax{{{"kill", "job"}}, false, parse_kill_job},
     Syntax{{{"kill"}}, true, parse_not_implemented},
     Syntax{{{"create", "topic"}}, true, parse_not_implemented},
     Syntax{{{"consume"}}, true, parse_not_implemented},

@@ -53,6 +53,7 @@ ParsedCommand parse_analyze(TokenReader& reader);
 ParsedCommand parse_backup_database(TokenReader& reader);
 ParsedCommand parse_restore_database(TokenReader& reader);
 ParsedCommand parse_show_backup(TokenReader& reader);
+ParsedCommand parse_kill_job(TokenReader& reader);
 ParsedCommand parse_subscribe(TokenReader& reader);
 ParsedCommand parse_begin(TokenReader& reader);
 ParsedCommand parse_commit(TokenReader& reader);

@@ -7,6 +7,7 @@
 #include "model/names.h"
 #include "query/backup_job.h"
 #include "query/views.h"
+#include "storage/storage.h"
 
 namespace kalamdb::query {
 namespace {
@@ -16,8 +17,8 @@ constexpr int64_t kMaxAheadUs = int64_t{24} * 3600 * 1'000'000;
 
 class Restore {
  public:
-  Restore(const Services& services, const BackupJob& backup, const std::string& job_id)
-      : services_(services), backup_(backup), job_id_(job_id) {}
+  Restore(const Services& services, const BackupJob& backup, const std::string& job_id, const std::stop_token& stop)
+      : services_(services), backup_(backup), job_id_(job_id), stop_(stop) {}
 
   Result<std::string> run() {
     KALAM_TRY(const auto manifest, read_backup(services_, backup_.target));
@@ -38,7 +39,7 @@ class Restore {
       if (!definition->is_view()) tables.push_back({definition, std::move(table.listed), std::move(table.details)});
     }
     std::string done = completed(tables);
-    KALAM_TRY(auto commit, services_.storage.prepare_restore(place_, tables, manifest.seq, job_id_, done));
+    KALAM_TRY(auto commit, services_.storage.prepare_restore(place_, tables, manifest.seq, job_id_, done, stop_));
     KALAM_CHECK(services_.catalog.add_restored(definitions_of(namespaces_), definitions, std::move(commit)));
     services_.storage.restored(tables);
     rebind_views(services_);
@@ -66,6 +67,7 @@ class Restore {
   Result<> read_table(const cold::BackupTable& listed) {
     KALAM_CHECK(model::validate_table_name(listed.name));
     for (const cold::BackupFile& file : listed.files) {
+      KALAM_CHECK(storage::check_stop(stop_));
       KALAM_CHECK(cold::check_object(*place_.objects, place_.object(file.name), file));
     }
     Table table{.definition = {}, .history = {}, .listed = listed, .details = {}};
@@ -127,6 +129,7 @@ class Restore {
   const Services& services_;
   const BackupJob& backup_;
   const std::string& job_id_;
+  const std::stop_token& stop_;
   cold::BackupPlace place_;
   std::vector<TargetNamespace> namespaces_;
   std::vector<Table> tables_;
@@ -159,12 +162,13 @@ std::vector<model::NamespaceDefinition> definitions_of(const std::vector<TargetN
   return definitions;
 }
 
-Result<std::string> run_restore(const Services& services, const jobs::Job& job) {
+Result<std::string> run_restore(const Services& services, const jobs::Job& job, const std::stop_token& stop) {
   KALAM_TRY(auto done, storage::finished_restore(services.storage.hot(), job.id));
   if (done) return *std::move(done);
+  const std::lock_guard lock(services.storage.restore_mutex());
   KALAM_CHECK(services.storage.abandon_restore());
   const BackupJob backup = backup_job(job);
-  auto restored = Restore(services, backup, job.id).run();
+  auto restored = Restore(services, backup, job.id, stop).run();
   if (restored) return restored;
   if (auto removed = services.storage.abandon_restore(); !removed)
     log::warn("[{}] {}", job.id, removed.error().message);

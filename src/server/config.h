@@ -71,6 +71,16 @@ struct Config {
   int64_t user_shards = cold::kDefaultUserShards;
   bool flush_at_shutdown = false;
   int64_t shutdown_flush_timeout_s = 300;
+  int64_t max_concurrent_jobs = 10;
+  int64_t max_job_retries = 3;
+  int64_t job_retry_backoff_ms = 1000;
+  int64_t job_retention_days = 30;
+  int64_t retention_check_interval_s = 3600;
+  int64_t retention_batch_size = 1000;
+  int64_t eviction_interval_s = 60;
+  int64_t eviction_batch_size = 10'000;
+  int64_t deletion_grace_days = 30;
+  int64_t cleanup_interval_s = 3600;
   int64_t s3_cache_bytes = 1 << 30;
   bool allow_private_endpoints = false;
   int64_t schema_cache_size = 1000;

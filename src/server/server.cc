@@ -14,6 +14,7 @@
 #include "net/server.h"
 #include "platform/file_system.h"
 #include "query/maintenance.h"
+#include "query/schedule.h"
 #include "storage/storage.h"
 
 namespace kalamdb::server {
@@ -34,7 +35,7 @@ struct Server::Parts {
   std::unique_ptr<jobs::JobManager> jobs;
   query::OpenTransactions transactions;
   std::unique_ptr<query::QueryService> queries;
-  std::jthread flush_schedule;
+  std::jthread schedule;
 
   std::unique_ptr<auth::CatalogAccounts> accounts;
   std::unique_ptr<auth::TokenSigner> signer;
@@ -50,7 +51,7 @@ struct Server::Parts {
 
   // Also after a start that failed half-way: jobs and the schedule use what is below them.
   ~Parts() {
-    flush_schedule = {};
+    schedule = {};
     if (jobs != nullptr) jobs->stop();
   }
 
@@ -83,12 +84,23 @@ query::QueryLimits query_limits(const Config& config) {
   limits.fast_lane = config.fast_lane;
   limits.default_stream_ttl_seconds = static_cast<uint64_t>(config.stream_ttl_s);
   limits.default_deleted_retention_hours = static_cast<uint64_t>(config.deleted_retention_h);
+  limits.retention_batch_size = static_cast<uint64_t>(config.retention_batch_size);
+  limits.eviction_batch_size = static_cast<uint64_t>(config.eviction_batch_size);
+  limits.deletion_grace_days = static_cast<uint64_t>(config.deletion_grace_days);
+  limits.job_retention_days = static_cast<uint64_t>(config.job_retention_days);
   limits.bcrypt_cost = static_cast<unsigned>(config.bcrypt_cost);
   limits.passwords = password_policy(config);
   limits.max_statement_bytes = static_cast<uint64_t>(config.max_statement_bytes);
   limits.transactions.max_age_ms = config.transaction_timeout_s * 1000;
   limits.transactions.max_bytes = static_cast<uint64_t>(config.max_transaction_bytes);
   return limits;
+}
+
+query::ScheduleOptions schedule_options(const Config& config) {
+  return {.flush_interval_s = config.flush_check_interval_s,
+          .eviction_interval_s = config.eviction_interval_s,
+          .retention_interval_s = config.retention_check_interval_s,
+          .cleanup_interval_s = config.cleanup_interval_s};
 }
 
 api::ApiOptions api_options(const Config& config) {
@@ -161,20 +173,29 @@ std::shared_ptr<const query::ServerFacts> Server::Parts::server_facts() {
 }
 
 Result<> Server::Parts::start_jobs() {
-  jobs = std::make_unique<jobs::JobManager>(*storage, clock, random);
+  jobs::JobOptions options;
+  options.max_concurrent = static_cast<size_t>(config.max_concurrent_jobs);
+  options.max_retries = static_cast<uint32_t>(config.max_job_retries);
+  options.retry_backoff_ms = config.job_retry_backoff_ms;
+  options.shutdown_timeout_ms = config.shutdown_flush_timeout_s * 1000;
+  options.node_number = config.node_number;
+  if (!config.log_path.empty()) options.log_file = config.log_path + "/jobs.log";
+  try {
+    jobs = std::make_unique<jobs::JobManager>(*storage, clock, random, std::move(options));
+  } catch (const spdlog::spdlog_ex& error) {
+    return fail(ErrorCode::kIo, std::string("cannot log to logging.logs_path: ") + error.what());
+  }
   queries = std::make_unique<query::QueryService>(query::Services{
       *catalog, *storage, *engine, *jobs, clock, random, *ids, transactions, query_limits(config), server_facts()});
   query::register_executors(queries->services(), *jobs);
   KALAM_CHECK(jobs->start());
-  flush_schedule = std::jthread([this](const std::stop_token& stop) {
-    query::MaintenanceSchedule schedule(queries->services());
+  schedule = std::jthread([this](const std::stop_token& stop) {
+    query::Schedule recurring(queries->services(), schedule_options(config));
     std::mutex mutex;
     std::condition_variable_any wake;
-    const auto interval = std::chrono::seconds(config.flush_check_interval_s);
     std::unique_lock lock(mutex);
     while (!stop.stop_requested()) {
-      wake.wait_for(lock, stop, interval, [] { return false; });
-      if (!stop.stop_requested()) schedule.tick();
+      wake.wait_for(lock, stop, std::chrono::microseconds(recurring.run_due()), [] { return false; });
     }
   });
   return {};
@@ -295,7 +316,7 @@ void Server::stop() {
   parts_->storage->stop_remote_reads();
   parts_->workers->stop();
   parts_->hash_pool->stop();
-  parts_->flush_schedule = {};
+  parts_->schedule = {};
   parts_->jobs->stop();
   if (parts_->config.flush_at_shutdown) parts_->flush_all();
   parts_->storage->stop();

@@ -78,6 +78,7 @@ Result<> analyze_scope(const SegmentsContext& context, TableMutexes& mutexes, co
     ++result.segments;
     KALAM_TRY(const auto filter, context.segments.filter(scope.key, id));
     if (filter != nullptr && !manifest->segments[i].columns.empty()) continue;
+    KALAM_CHECK(check_stop(context.stop));
     KALAM_TRY(Analyzed analyzed, read(context, table, context.files.to_segment(manifest, i, nullptr)));
     CommitRequest request;
     request.segments_change = std::make_shared<AnalyzeChange>(table, scope.key, snapshot->seq(), std::move(analyzed));

@@ -9,6 +9,7 @@
 #include "hot/keys.h"
 #include "storage/flush_cursor.h"
 #include "storage/scope_cursor.h"
+#include "storage/storage.h"
 
 namespace kalamdb::storage {
 namespace {
@@ -84,6 +85,7 @@ class TableBackup {
     scope.manifest = *manifest;
     KALAM_TRY(const auto deletions, context_.segments.all_deletions(of.key, *manifest, snapshot_));
     for (size_t i = 0; i < manifest->segments.size(); ++i) {
+      KALAM_CHECK(check_stop(context_.stop));
       cold::SegmentEntry& segment = scope.manifest.segments[i];
       KALAM_TRY(const auto from, context_.files.objects(segment.storage));
       const std::string name = segment_name(directory, segment.id);
@@ -112,6 +114,7 @@ class TableBackup {
     while (true) {
       KALAM_TRY(const bool more, rows.begin_segment());
       if (!more) return {};
+      KALAM_CHECK(check_stop(context_.stop));
       const uint64_t id = scope.manifest.next_segment++;
       const std::string name = segment_name(directory, id);
       KALAM_TRY(const auto written, write_file(name, of.scope, rows));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/position_set.h"
 #include "base/result.h"
 #include "hot/store.h"
 #include "model/table.h"
@@ -65,6 +66,13 @@ struct RestoredTombstone {
   std::string row;
 };
 
+// Rows of a segment that are deleted from then on, which nobody is told of.
+struct SegmentMark {
+  std::string scope;  // SegmentScope::key
+  uint64_t segment_id = 0;
+  PositionRange positions;
+};
+
 class SegmentsChange;  // storage/segments_change.h
 
 struct CommitRequest {
@@ -87,8 +95,10 @@ struct CommitRequest {
   // Only beside `table_changes`: asked on the committer's thread, when all earlier commits are written and watches have
   // them (Storage::watch_writes), whether this one may be. Must be quick.
   std::function<Result<>()> validate;
-  // A flush or compaction, which src/storage itself asks for.
+  // A flush, compaction or the like, which src/storage itself asks for.
   std::shared_ptr<SegmentsChange> segments_change;
+  // Only beside `segments_change`, of the same table.
+  std::vector<SegmentMark> marks;
   // It is on the disk when it is answered, even with Durability::kOs: what it replaces is removed then.
   bool always_sync = false;
 };

@@ -59,7 +59,7 @@ Result<std::shared_ptr<ChangeSet>> CommitGroup::add(CommitRequest request) {
     if (marked.changed == nullptr) {
       marked.changed = marked.base ? std::make_shared<PositionSet>(*marked.base) : std::make_shared<PositionSet>();
     }
-    marked.changed->add(mark.position);
+    marked.changed->add(mark.positions);
     marked.seq = last_seq_;
   }
   done->table_changes = std::move(request.table_changes);
@@ -96,6 +96,11 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
     batch_->put_row(row.table, row.user, row.key, row.seq, /*deleted=*/true, row.row, /*replaced=*/0);
   }
   for (RecordWrite& write : request.records) KALAM_CHECK(add_record(write));
+  for (const SegmentMark& mark : request.marks) {
+    std::string record_key = segment_record_key(mark.scope, mark.segment_id);
+    KALAM_CHECK(find_marked(mark.scope, mark.segment_id, record_key));
+    pending_marks_.push_back({std::move(record_key), mark.positions});
+  }
   if (request.segments_change != nullptr) {
     const SegmentsChange& change = *request.segments_change;
     const auto live = context_.tables.find(change.table());
@@ -226,7 +231,7 @@ Result<> CommitGroup::mark_deleted(const RowWrite& write) {
   KALAM_TRY(Marked* const marked, find_marked(scope, write.cold->segment_id, record_key));
   const PositionSet* deleted = marked->changed ? marked->changed.get() : marked->base.get();
   if (deleted != nullptr && deleted->contains(write.cold->position)) return row_conflict();
-  pending_marks_.push_back({std::move(record_key), write.cold->position});
+  pending_marks_.push_back({std::move(record_key), {write.cold->position, write.cold->position + 1}});
   return {};
 }
 

@@ -77,7 +77,7 @@ class CommitGroup {
   };
   struct PendingMark {
     std::string record_key;
-    uint32_t position = 0;
+    PositionRange positions;
   };
 
   Result<> validate_and_fill(CommitRequest& request, ChangeSet& done);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "storage/segments_change.h"
 
 namespace kalamdb::storage {
 namespace {
@@ -114,9 +115,13 @@ void CommitterThread::commit_group() {
     pending_.pop_front();
     const Seq before = group.last_seq();
     auto emptied = queued.request.erase_tables;
+    std::optional<TableId> uncounted;
+    if (const auto& change = queued.request.segments_change; change != nullptr && change->changes_row_counts()) {
+      uncounted = change->table();
+    }
     auto added = group.add(std::move(queued.request));
     const bool changed = added && group.last_seq() != before;
-    outcomes.push_back({std::move(queued.done), std::move(added), changed, std::move(emptied)});
+    outcomes.push_back({std::move(queued.done), std::move(added), changed, std::move(emptied), uncounted});
   }
   if (group.has_writes()) {
     const bool sync = group.always_syncs() || (durability_ == Durability::kFsync && group.needs_sync());
@@ -143,6 +148,7 @@ void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
         tables_[change.table].schema_version = change.schema_version;
       }
     }
+    if (outcome.uncounted) row_counts_.forget(*outcome.uncounted);
     for (const TableId table : outcome.emptied) {
       row_counts_.forget(table);
       if (const auto live = tables_.find(table); live != tables_.end()) live->second.emptied_at = done.commit_seq;

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -45,6 +46,7 @@ class CommitterThread final : public Committer {
     Result<ChangeSetPtr> result;
     bool changed = false;
     std::vector<TableId> emptied;
+    std::optional<TableId> uncounted;  // whose counts of rows are not known any more
   };
 
   CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock, Durability durability,

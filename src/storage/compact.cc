@@ -165,6 +165,7 @@ Result<bool> run_round(const SegmentsContext& context, TableMutexes& mutexes, co
       step.sources->segments.push_back(manifest->segments[i]);
       step.deletions.push_back(deletions[i]);
     }
+    KALAM_CHECK(check_stop(context.stop));
     KALAM_CHECK(run(step, result));
   }
   return !groups.empty();

@@ -108,6 +108,7 @@ Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& tabl
     while (true) {
       KALAM_TRY(const bool more, rows.begin_segment());
       if (!more) return {};
+      KALAM_CHECK(check_stop(context.stop));
       KALAM_CHECK(flush_segment(context, table, scope.scope, snapshot, rows, result));
     }
   }();

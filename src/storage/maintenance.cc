@@ -1,4 +1,5 @@
 // What keeps a table's segments in shape: compaction, VACUUM, ANALYZE.
+#include <algorithm>
 #include <mutex>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #include "storage/retention.h"
 #include "storage/storage_impl.h"
 #include "storage/ttl.h"
+#include "storage/user_removal.h"
 
 namespace kalamdb::storage {
 
@@ -51,10 +53,10 @@ Result<std::vector<SegmentScope>> StorageImpl::maintained_scopes(const model::Ta
 }
 
 Result<CompactResult> StorageImpl::compact(const model::TablePtr& table, const std::optional<UserId>& user,
-                                           CompactKind kind) {
+                                           CompactKind kind, const std::stop_token& stop) {
   const auto mutexes = table_mutexes(table->id);
   const std::lock_guard lock(mutexes->maintenance);
-  const SegmentsContext context = segments_context();
+  const SegmentsContext context = segments_context(stop);
   CompactResult result;
   KALAM_TRY(const auto scopes, maintained_scopes(table, user));
   for (const auto& scope : scopes) KALAM_CHECK(compact_scope(context, *mutexes, table, scope, kind, result));
@@ -62,7 +64,7 @@ Result<CompactResult> StorageImpl::compact(const model::TablePtr& table, const s
 }
 
 Result<VacuumResult> StorageImpl::vacuum(const model::TablePtr& table, const std::optional<UserId>& user,
-                                         uint64_t retention_hours) {
+                                         uint64_t retention_hours, const std::stop_token& stop) {
   VacuumResult result;
   const auto mutexes = table_mutexes(table->id);
   {
@@ -71,23 +73,88 @@ Result<VacuumResult> StorageImpl::vacuum(const model::TablePtr& table, const std
       const std::lock_guard nobody_writes(mutexes->segments);
       KALAM_CHECK(rebuild_damaged(table));
     }
-    const SegmentsContext context = segments_context();
-    const Seq up_to = last_seq_at(clock_.now_us() / 1000 - static_cast<int64_t>(retention_hours) * 3'600'000);
+    const SegmentsContext context = segments_context(stop);
+    const Seq up_to = retained_from(retention_hours);
     std::vector<UserId> users;
     if (user) users.push_back(*user);
     if (!user) {
       KALAM_TRY(users, store_->users(table->id, nullptr));
     }
     for (const UserId& one : users) {
-      KALAM_TRY(const uint64_t removed, remove_tombstones(context, *mutexes, table, one, up_to));
+      std::optional<Seq> after = 0;
+      KALAM_TRY(const uint64_t removed,
+                storage::remove_tombstones(context, *mutexes, table, one, after, up_to, UINT64_MAX));
       result.tombstones_removed += removed;
     }
   }
-  KALAM_TRY(result.compacted, compact(table, user, CompactKind::kVacuum));
+  KALAM_TRY(result.compacted, compact(table, user, CompactKind::kVacuum, stop));
   if (!user) {
     KALAM_TRY(result.orphans_removed, remove_orphans(table));
   }
   return result;
+}
+
+Seq StorageImpl::retained_from(uint64_t retention_hours) const {
+  return last_seq_at(clock_.now_us() / 1000 - static_cast<int64_t>(retention_hours) * 3'600'000);
+}
+
+Result<TombstoneBatch> StorageImpl::remove_tombstones(const model::TablePtr& table, const TombstonePosition& from,
+                                                      uint64_t retention_hours, uint64_t max_rows,
+                                                      const std::stop_token& stop) {
+  const auto mutexes = table_mutexes(table->id);
+  const std::lock_guard lock(mutexes->maintenance);
+  const SegmentsContext context = segments_context(stop);
+  const Seq up_to = retained_from(retention_hours);
+  TombstoneBatch batch;
+  KALAM_TRY(auto users, store_->users(table->id, nullptr));
+  std::ranges::sort(users, {}, &UserId::value);
+  for (const UserId& user : users) {
+    if (user.value < from.user.value) continue;
+    std::optional<Seq> after = user == from.user ? from.after : 0;
+    KALAM_TRY(const uint64_t removed,
+              storage::remove_tombstones(context, *mutexes, table, user, after, up_to, max_rows - batch.removed));
+    batch.removed += removed;
+    if (batch.removed < max_rows) continue;
+    batch.next = TombstonePosition{user, after.value_or(up_to)};
+    break;
+  }
+  return batch;
+}
+
+Result<bool> StorageImpl::has_old_tombstones(const model::TablePtr& table, uint64_t retention_hours) {
+  const Seq up_to = retained_from(retention_hours);
+  Seq after = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = no_tombstones_up_to_.find(table->id); known != no_tombstones_up_to_.end()) {
+      after = known->second;
+    }
+  }
+  if (after >= up_to) return false;
+  KALAM_TRY(const auto users, store_->users(table->id, nullptr));
+  for (const UserId& user : users) {
+    KALAM_TRY(const bool has, has_tombstones(*store_, table, user, after, up_to));
+    if (has) return true;
+  }
+  const std::lock_guard lock(mutex_);
+  no_tombstones_up_to_[table->id] = up_to;
+  return false;
+}
+
+Result<UserRemoval> StorageImpl::remove_user(const model::TablePtr& table, const UserId& user,
+                                             const std::stop_token& stop) {
+  UserRemoval removal;
+  {
+    const auto mutexes = table_mutexes(table->id);
+    const std::scoped_lock lock(mutexes->maintenance, mutexes->segments);
+    KALAM_TRY(removal, remove_user_rows(segments_context(stop), table, user));
+  }
+  // Files of other users' rows have this one's until they are written anew.
+  if (table->options.shares_segments && removal.segments > 0) {
+    KALAM_TRY(const auto compacted, compact(table, user, CompactKind::kVacuum, stop));
+    if (compacted.bytes_before > compacted.bytes_after) removal.bytes = compacted.bytes_before - compacted.bytes_after;
+  }
+  return removal;
 }
 
 Result<uint64_t> StorageImpl::remove_orphans(const model::TablePtr& table) {
@@ -106,10 +173,11 @@ Result<uint64_t> StorageImpl::remove_orphans(const model::TablePtr& table) {
   return removed + orphans.removed;
 }
 
-Result<AnalyzeResult> StorageImpl::analyze(const model::TablePtr& table, const std::optional<UserId>& user) {
+Result<AnalyzeResult> StorageImpl::analyze(const model::TablePtr& table, const std::optional<UserId>& user,
+                                           const std::stop_token& stop) {
   const auto mutexes = table_mutexes(table->id);
   const std::lock_guard lock(mutexes->maintenance);
-  const SegmentsContext context = segments_context();
+  const SegmentsContext context = segments_context(stop);
   AnalyzeResult result;
   KALAM_TRY(const auto scopes, maintained_scopes(table, user));
   for (const auto& scope : scopes) KALAM_CHECK(analyze_scope(context, *mutexes, table, scope, result));

@@ -162,7 +162,8 @@ TEST_F(ManifestRebuildTest, FromManifestJsonAndTheFiles) {
   ASSERT_TRUE(database_->compact(table_, std::nullopt, CompactKind::kVacuum));
   open();
   EXPECT_EQ(*rows(table_, nobody_), changed);
-  for (const auto& info : *database_->manifests(table_)) EXPECT_EQ(info.exported, ManifestInfo::Exported::kSame);
+  const auto manifests = database_->manifests(table_);
+  for (const auto& info : *manifests) EXPECT_EQ(info.exported, ManifestInfo::Exported::kSame);
 }
 
 TEST_F(ManifestRebuildTest, FromTheFilesAloneWhenManifestJsonIsDamagedToo) {

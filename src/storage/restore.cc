@@ -6,6 +6,7 @@
 #include "cold/deletion_vector.h"
 #include "hot/keys.h"
 #include "storage/backup.h"
+#include "storage/storage.h"
 
 namespace kalamdb::storage {
 namespace {
@@ -95,6 +96,7 @@ class Restore {
     cold::Manifest manifest = to.scope.manifest;
     if (manifest.segments.empty()) return {};
     for (size_t i = 0; i < manifest.segments.size(); ++i) {
+      KALAM_CHECK(check_stop(context_.stop));
       cold::SegmentEntry& segment = manifest.segments[i];
       const cold::BackupFile* const listed = to.from.listed.find(segment.path);
       if (listed == nullptr || listed->size_bytes != segment.size_bytes || segment.max_seq > seq_) {
@@ -157,6 +159,7 @@ class Restore {
       KALAM_TRY(const duck::SegmentRow* const row, rows->next());
       if (row == nullptr) return {};
       if (row->seq > seq_) return inconsistent(to.from.listed);
+      if (tombstones_.empty()) KALAM_CHECK(check_stop(context_.stop));
       const UserId& user = to.scope.shard ? row->user : to.scope.user;
       tombstones_.push_back({to.from.table->id, user, row->key, row->seq, row->row});
       if (tombstones_.size() >= kBatchRows) KALAM_CHECK(commit_tombstones());

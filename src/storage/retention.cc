@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "hot/keys.h"
+#include "storage/storage.h"
 
 namespace kalamdb::storage {
 namespace {
@@ -19,7 +20,7 @@ Result<std::shared_ptr<TombstoneRemoval>> TombstoneRemoval::prepare(const hot::S
   const hot::SnapshotPtr snapshot = store.snapshot();
   std::shared_ptr<TombstoneRemoval> removal(new TombstoneRemoval(table, user, snapshot->seq()));
   const auto changes = store.scan_changes(table->id, user, after, snapshot);
-  for (uint64_t seen = 0; seen < max_rows; ++seen) {
+  for (uint64_t seen = 0; seen < kBatchRows && removal->tombstones_.size() < max_rows; ++seen) {
     KALAM_TRY(const auto record, changes->next());
     if (!record || record->seq > up_to) break;
     removal->last_seen_ = record->seq;
@@ -30,36 +31,52 @@ Result<std::shared_ptr<TombstoneRemoval>> TombstoneRemoval::prepare(const hot::S
 
 Result<> TombstoneRemoval::apply(const hot::Store& store, hot::Batch& batch) {
   Seq newest = 0;
+  removed_ = 0;
   for (const Tombstone& tombstone : tombstones_) {
     KALAM_TRY(const auto stored, store.get(table_->id, user_, tombstone.key, nullptr));
     if (!stored || stored->seq != tombstone.seq) continue;
     batch.erase_row(table_->id, user_, tombstone.key, tombstone.seq);
     newest = std::max(newest, tombstone.seq);
+    ++removed_;
   }
   if (newest == 0) return {};
-  const std::string scope = hot::scope_prefix(table_->id, user_);
-  KALAM_TRY(const Seq before, removed_tombstones_up_to(store, scope, nullptr));
-  std::string record;
-  append_big_endian<uint64_t>(record, static_cast<uint64_t>(std::max(before, newest)));
-  batch.put_record(hot::RecordSpace::kRetention, scope, record);
-  return {};
+  return put_removed_tombstones(store, hot::scope_prefix(table_->id, user_), newest, batch);
 }
 
 Result<uint64_t> remove_tombstones(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
-                                   const UserId& user, Seq up_to) {
+                                   const UserId& user, std::optional<Seq>& after, Seq up_to, uint64_t max_rows) {
   uint64_t removed = 0;
-  for (std::optional<Seq> after = 0; after;) {
+  while (after && removed < max_rows) {
+    KALAM_CHECK(check_stop(context.stop));
     const std::lock_guard lock(mutexes.segments);
-    KALAM_TRY(auto removal, TombstoneRemoval::prepare(context.store, table, user, *after, up_to, kBatchRows));
+    KALAM_TRY(const auto removal,
+              TombstoneRemoval::prepare(context.store, table, user, *after, up_to, max_rows - removed));
     after = removal->last_seen();
-    const uint64_t rows = removal->row_count();
-    if (rows == 0) continue;
+    if (removal->empty()) continue;
     CommitRequest request;
-    request.segments_change = std::move(removal);
+    request.segments_change = removal;
     KALAM_CHECK(context.committer.commit(std::move(request)));
-    removed += rows;
+    removed += removal->removed();
   }
   return removed;
+}
+
+Result<bool> has_tombstones(const hot::Store& store, const model::TablePtr& table, const UserId& user, Seq after,
+                            Seq up_to) {
+  const auto changes = store.scan_changes(table->id, user, after, store.snapshot());
+  while (true) {
+    KALAM_TRY(const auto record, changes->next());
+    if (!record || record->seq > up_to) return false;
+    if (record->deleted) return true;
+  }
+}
+
+Result<> put_removed_tombstones(const hot::Store& store, const std::string& scope, Seq up_to, hot::Batch& batch) {
+  KALAM_TRY(const Seq before, removed_tombstones_up_to(store, scope, nullptr));
+  std::string record;
+  append_big_endian<uint64_t>(record, static_cast<uint64_t>(std::max(before, up_to)));
+  batch.put_record(hot::RecordSpace::kRetention, scope, record);
+  return {};
 }
 
 Result<Seq> removed_tombstones_up_to(const hot::Store& store, const std::string& scope,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,13 +18,15 @@ namespace kalamdb::storage {
 
 class TombstoneRemoval final : public SegmentsChange {
  public:
-  // Looks at up to `max_rows` rows with after < _seq ≤ up_to of one scope.
+  // Of a bounded number of rows with after < _seq ≤ up_to of one scope, up to `max_rows` tombstones.
   static Result<std::shared_ptr<TombstoneRemoval>> prepare(const hot::Store& store, const model::TablePtr& table,
                                                            const UserId& user, Seq after, Seq up_to, uint64_t max_rows);
 
   // The last row that was looked at; nullopt when none was left.
   std::optional<Seq> last_seen() const { return last_seen_; }
-  uint64_t row_count() const { return tombstones_.size(); }
+  bool empty() const { return tombstones_.empty(); }
+  // How many apply() has removed.
+  uint64_t removed() const { return removed_; }
 
   TableId table() const override { return table_->id; }
   uint32_t schema_version() const override { return table_->schema_version; }
@@ -45,13 +48,20 @@ class TombstoneRemoval final : public SegmentsChange {
   Seq snapshot_seq_;
   std::optional<Seq> last_seen_;
   std::vector<Tombstone> tombstones_;
+  uint64_t removed_ = 0;
 };
 
-// Removes all of one scope that were deleted up to `up_to`; returns how many. Errors: kConflict when the table was
-// altered or dropped meanwhile, and the committer's.
+// Removes those of one scope that were deleted behind `after` and up to `up_to`, until there have been `max_rows` (at
+// least 1); returns how many. `after` is then where it goes on; nullopt when nothing is left. Errors: kConflict when
+// the table was altered or dropped meanwhile, and the committer's.
 Result<uint64_t> remove_tombstones(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
-                                   const UserId& user, Seq up_to);
+                                   const UserId& user, std::optional<Seq>& after, Seq up_to, uint64_t max_rows);
+// Whether it would remove any; if not, what is up to `up_to` need not be looked at again.
+Result<bool> has_tombstones(const hot::Store& store, const model::TablePtr& table, const UserId& user, Seq after,
+                            Seq up_to);
 
+// Notes in a batch that tombstones up to this `_seq`, or more, have been removed from a scope.
+Result<> put_removed_tombstones(const hot::Store& store, const std::string& scope, Seq up_to, hot::Batch& batch);
 // The greatest `_seq` of a tombstone that was removed from a scope; 0 for none.
 Result<Seq> removed_tombstones_up_to(const hot::Store& store, const std::string& scope,
                                      const hot::SnapshotPtr& snapshot);

@@ -18,6 +18,8 @@ class SegmentsChange {
   // Called on the committer's thread, alone in its batch, with nothing else writing: checks that what it was prepared
   // from still holds (else kConflict) and adds its writes to `batch`. Must be quick.
   virtual Result<> apply(const hot::Store& store, hot::Batch& batch) = 0;
+  // Whether it changes how many live rows there are.
+  virtual bool changes_row_counts() const { return false; }
 };
 
 }  // namespace kalamdb::storage

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <stop_token>
 
 #include "duck/engine.h"
 #include "hot/store.h"
@@ -27,6 +28,8 @@ struct SegmentsContext {
   const platform::Clock& clock;
   platform::FileSystem& disk;
   uint64_t max_segment_rows = 0;
+  // Once it is requested, work ends after its next commit: with what check_stop() gives, everything consistent.
+  std::stop_token stop = {};
 };
 
 // Of one table. Who needs both takes `maintenance` first.

@@ -250,9 +250,15 @@ Result<std::vector<UserId>> StorageImpl::users(const model::TablePtr& table, con
   return users;
 }
 
-SegmentsContext StorageImpl::segments_context() {
+Result<> check_stop(const std::stop_token& stop) {
+  if (!stop.stop_requested()) return {};
+  return fail(ErrorCode::kUnavailable, "It was asked to stop before its end");
+}
+
+SegmentsContext StorageImpl::segments_context(const std::stop_token& stop) {
   return {*store_,  *committer_, *segments_, segment_files_, *collector_,
-          watches_, engine_,     clock_,     files_,         options_.max_segment_rows};
+          watches_, engine_,     clock_,     files_,         options_.max_segment_rows,
+          stop};
 }
 
 std::shared_ptr<TableMutexes> StorageImpl::table_mutexes(TableId table) {
@@ -262,7 +268,7 @@ std::shared_ptr<TableMutexes> StorageImpl::table_mutexes(TableId table) {
   return entry;
 }
 
-Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
+Result<FlushResult> StorageImpl::flush(const model::TablePtr& table, const std::stop_token& stop) {
   if (table->type == model::TableType::kStream) {
     return fail(ErrorCode::kInvalidOperation, "STORAGE FLUSH TABLE is not supported for STREAM tables");
   }
@@ -270,7 +276,7 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
   const std::lock_guard lock(mutexes->segments);
   // Counted before, so that what is written meanwhile stays counted.
   const uint64_t pending = pending_->count(table->id);
-  const SegmentsContext context = segments_context();
+  const SegmentsContext context = segments_context(stop);
   FlushResult result;
   KALAM_TRY(const auto users, store_->users(table->id, nullptr));
   auto scopes = by_scope(*table, users);
@@ -293,6 +299,22 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table) {
 
 Result<Seq> StorageImpl::evictable_up_to(const model::TablePtr& table) {
   return storage::evictable_up_to(*store_, *table, clock_.now_us());
+}
+
+Result<uint64_t> StorageImpl::count_rows_up_to(const model::TablePtr& table, Seq up_to, uint64_t max_rows) {
+  const auto snapshot = store_->snapshot();
+  KALAM_TRY(const auto users, store_->users(table->id, snapshot));
+  uint64_t rows = 0;
+  for (const UserId& user : users) {
+    const auto changes = store_->scan_changes(table->id, user, 0, snapshot);
+    while (true) {
+      if (rows >= max_rows) return rows;
+      KALAM_TRY(const auto record, changes->next());
+      if (!record || record->seq > up_to) break;
+      ++rows;
+    }
+  }
+  return rows;
 }
 
 Result<uint64_t> StorageImpl::evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) {

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -64,6 +66,23 @@ struct VacuumResult {
   uint64_t orphans_removed = 0;  // files
 };
 
+// How far a removal of tombstones has come: behind this row of this user.
+struct TombstonePosition {
+  UserId user;
+  Seq after = 0;
+};
+struct TombstoneBatch {
+  uint64_t removed = 0;
+  std::optional<TombstonePosition> next;  // nullopt: nothing is left to remove
+};
+
+// What a user had in a table.
+struct UserRemoval {
+  uint64_t rows = 0;
+  uint64_t segments = 0;  // with rows of the user's, deleted ones too
+  uint64_t bytes = 0;     // that its files have become less
+};
+
 struct AnalyzeResult {
   uint64_t segments = 0;  // that there are
   uint64_t analyzed = 0;  // of which something was missing
@@ -85,7 +104,11 @@ struct TableStats {
   uint64_t segment_bytes = 0;
 };
 
-// Thread-safe. Owns the hot store and the committer.
+// kUnavailable when it is requested.
+Result<> check_stop(const std::stop_token& stop);
+
+// Thread-safe. Owns the hot store and the committer. What takes a stop token ends soon after it is requested, with the
+// error of check_stop(); what it has done by then stays, and running it again goes on with the rest.
 class Storage {
  public:
   // Opens or creates the database in options.data_directory: locks it, opens the hot store, collects segment files that
@@ -145,10 +168,12 @@ class Storage {
 
   // Moves the hot live rows of the table, of every user, into segments. Tombstones stay until retention. Safe beside
   // readers, writers and a crash at any point. One flush of a table runs at a time; a second one waits.
-  virtual Result<FlushResult> flush(const model::TablePtr& table) = 0;
+  virtual Result<FlushResult> flush(const model::TablePtr& table, const std::stop_token& stop = {}) = 0;
   // Of a STREAM table: the greatest `_seq` of a row that is to go, being past its time to live or among the oldest of a
   // table larger than max_stream_size_bytes; 0 if there is none. Reads the table if its size is bounded.
   virtual Result<Seq> evictable_up_to(const model::TablePtr& table) = 0;
+  // How many rows up to that `_seq` there are, counted as far as `max_rows`.
+  virtual Result<uint64_t> count_rows_up_to(const model::TablePtr& table, Seq up_to, uint64_t max_rows) = 0;
   // Removes up to `max_rows` rows with such a `_seq`, in one commit that nobody is told of. Returns how many; fewer
   // than `max_rows` when no more were there. Errors: kConflict when the table was altered or dropped meanwhile.
   virtual Result<uint64_t> evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) = 0;
@@ -156,13 +181,25 @@ class Storage {
   // it is safe beside readers, writers, flushes and a crash at any point. One at a time for a table; a second one
   // waits.
   virtual Result<CompactResult> compact(const model::TablePtr& table, const std::optional<UserId>& user,
-                                        CompactKind kind) = 0;
+                                        CompactKind kind, const std::stop_token& stop = {}) = 0;
   // Removes what no snapshot needs: tombstones older than `retention_hours`, deleted rows from segments and, unless it
   // is about one user only, files that no manifest names. Safe as compact() is.
   virtual Result<VacuumResult> vacuum(const model::TablePtr& table, const std::optional<UserId>& user,
-                                      uint64_t retention_hours) = 0;
+                                      uint64_t retention_hours, const std::stop_token& stop = {}) = 0;
+  // Removes about `max_rows` tombstones older than `retention_hours`, from a position on; those of vacuum(). Safe as
+  // compact() is.
+  virtual Result<TombstoneBatch> remove_tombstones(const model::TablePtr& table, const TombstonePosition& from,
+                                                   uint64_t retention_hours, uint64_t max_rows,
+                                                   const std::stop_token& stop = {}) = 0;
+  // Whether it would remove any. Each row is looked at once only as long as the server runs, but for tombstones.
+  virtual Result<bool> has_old_tombstones(const model::TablePtr& table, uint64_t retention_hours) = 0;
+  // Removes all rows that a user has in a USER or STREAM table, hot and cold, in one commit that nobody is told of.
+  // Files that have other users' rows too are written anew. Running it again is harmless. Safe as compact() is.
+  virtual Result<UserRemoval> remove_user(const model::TablePtr& table, const UserId& user,
+                                          const std::stop_token& stop = {}) = 0;
   // Makes statistics of columns and Bloom filters for segments whose manifest lacks them. Safe as compact() is.
-  virtual Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) = 0;
+  virtual Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user,
+                                        const std::stop_token& stop = {}) = 0;
   // The manifests of the table's scopes. Reads each manifest.json, to tell whether it is what it would be now.
   virtual Result<std::vector<ManifestInfo>> manifests(const model::TablePtr& table) = 0;
   // Begins to write what manifest.json lacks of deletions; flushes do it too, and stop() for all tables.
@@ -185,14 +222,18 @@ class Storage {
   // Writes what the snapshot has of a table or view; STREAM tables have only their definition there. `record` is the
   // definition as it is stored.
   virtual Result<cold::BackupTable> back_up(const model::TablePtr& table, const std::string& record,
-                                            const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) = 0;
+                                            const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place,
+                                            const std::stop_token& stop = {}) = 0;
   // See storage/backup.h. One at a time.
   virtual Result<CommitRequest> prepare_restore(const cold::BackupPlace& place, std::span<const TableToRestore> tables,
-                                                Seq seq, const std::string& job_id, const std::string& done) = 0;
+                                                Seq seq, const std::string& job_id, const std::string& done,
+                                                const std::stop_token& stop = {}) = 0;
   // After its commit.
   virtual void restored(std::span<const TableToRestore> tables) = 0;
   // Removes what a restore has left that was begun and not committed.
   virtual Result<> abandon_restore() = 0;
+  // Whoever restores holds it from before abandon_restore() until after restored().
+  virtual std::mutex& restore_mutex() = 0;
 
   // Writes what manifest.json lacks, and stops the committer after what has queued. Further commits fail with
   // kUnavailable.

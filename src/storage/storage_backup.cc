@@ -23,7 +23,8 @@ Result<cold::BackupPlace> StorageImpl::backup_place(const std::string& storage_i
 }
 
 Result<cold::BackupTable> StorageImpl::back_up(const model::TablePtr& table, const std::string& record,
-                                               const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) {
+                                               const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place,
+                                               const std::stop_token& stop) {
   std::vector<UserId> users;
   if (table->type == model::TableType::kUser || table->type == model::TableType::kShared) {
     KALAM_TRY(users, this->users(table, snapshot));
@@ -36,13 +37,14 @@ Result<cold::BackupTable> StorageImpl::back_up(const model::TablePtr& table, con
                                        return true;
                                      }));
   }
-  return back_up_table(segments_context(), table, record, users, snapshot, place);
+  return back_up_table(segments_context(stop), table, record, users, snapshot, place);
 }
 
 Result<CommitRequest> StorageImpl::prepare_restore(const cold::BackupPlace& place,
                                                    std::span<const TableToRestore> tables, Seq seq,
-                                                   const std::string& job_id, const std::string& done) {
-  return storage::prepare_restore(segments_context(), place, tables, seq, job_id, done);
+                                                   const std::string& job_id, const std::string& done,
+                                                   const std::stop_token& stop) {
+  return storage::prepare_restore(segments_context(stop), place, tables, seq, job_id, done);
 }
 
 void StorageImpl::restored(std::span<const TableToRestore> tables) {

@@ -57,14 +57,22 @@ class StorageImpl final : public Storage {
 
   Result<std::vector<UserId>> users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot) override;
   std::shared_ptr<WriteWatch> watch_writes(TableId table) override { return watches_.watch(table); }
-  Result<FlushResult> flush(const model::TablePtr& table) override;
+  Result<FlushResult> flush(const model::TablePtr& table, const std::stop_token& stop) override;
   Result<Seq> evictable_up_to(const model::TablePtr& table) override;
+  Result<uint64_t> count_rows_up_to(const model::TablePtr& table, Seq up_to, uint64_t max_rows) override;
   Result<uint64_t> evict(const model::TablePtr& table, Seq up_to, uint64_t max_rows) override;
-  Result<CompactResult> compact(const model::TablePtr& table, const std::optional<UserId>& user,
-                                CompactKind kind) override;
-  Result<VacuumResult> vacuum(const model::TablePtr& table, const std::optional<UserId>& user,
-                              uint64_t retention_hours) override;
-  Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user) override;
+  Result<CompactResult> compact(const model::TablePtr& table, const std::optional<UserId>& user, CompactKind kind,
+                                const std::stop_token& stop) override;
+  Result<VacuumResult> vacuum(const model::TablePtr& table, const std::optional<UserId>& user, uint64_t retention_hours,
+                              const std::stop_token& stop) override;
+  Result<TombstoneBatch> remove_tombstones(const model::TablePtr& table, const TombstonePosition& from,
+                                           uint64_t retention_hours, uint64_t max_rows,
+                                           const std::stop_token& stop) override;
+  Result<bool> has_old_tombstones(const model::TablePtr& table, uint64_t retention_hours) override;
+  Result<UserRemoval> remove_user(const model::TablePtr& table, const UserId& user,
+                                  const std::stop_token& stop) override;
+  Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user,
+                                const std::stop_token& stop) override;
   Result<std::vector<ManifestInfo>> manifests(const model::TablePtr& table) override;
   void export_manifests(const model::TablePtr& table) override;
   Result<Seq> removed_tombstones_up_to(const model::TablePtr& table, const UserId& user,
@@ -79,11 +87,14 @@ class StorageImpl final : public Storage {
   }
   Result<cold::BackupPlace> backup_place(const std::string& storage_id, const std::string& path) override;
   Result<cold::BackupTable> back_up(const model::TablePtr& table, const std::string& record,
-                                    const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) override;
+                                    const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place,
+                                    const std::stop_token& stop) override;
   Result<CommitRequest> prepare_restore(const cold::BackupPlace& place, std::span<const TableToRestore> tables, Seq seq,
-                                        const std::string& job_id, const std::string& done) override;
+                                        const std::string& job_id, const std::string& done,
+                                        const std::stop_token& stop) override;
   void restored(std::span<const TableToRestore> tables) override;
   Result<> abandon_restore() override;
+  std::mutex& restore_mutex() override { return restore_mutex_; }
 
   void stop() override;
 
@@ -104,7 +115,7 @@ class StorageImpl final : public Storage {
   // The segments in which a user has rows, which are `visible` in them.
   Result<std::vector<duck::Segment>> segments_of(const SegmentScope& scope, const cold::ManifestPtr& manifest,
                                                  const UserId& user, const hot::SnapshotPtr& snapshot);
-  SegmentsContext segments_context();
+  SegmentsContext segments_context(const std::stop_token& stop = {});
   std::shared_ptr<TableMutexes> table_mutexes(TableId table);
   // Of which there are segments.
   Result<std::vector<SegmentScope>> segment_scopes(TableId table, const hot::SnapshotPtr& snapshot) const;
@@ -124,6 +135,8 @@ class StorageImpl final : public Storage {
   // What is damaged of a table. The caller holds both of its mutexes.
   Result<> rebuild_damaged(const model::TablePtr& table);
   Result<> rebuild(const model::TablePtr& table, const std::string& scope);
+  // The last `_seq` that is older than that.
+  Seq retained_from(uint64_t retention_hours) const;
   // Returns the commit.
   Result<Seq> erase_segment_records(TableId table);
   Result<> remove_directories(TableId table);
@@ -148,8 +161,10 @@ class StorageImpl final : public Storage {
   std::unique_ptr<CommitterThread> committer_;
   std::unique_ptr<FileCollector> collector_;
 
+  std::mutex restore_mutex_;
   std::mutex mutex_;
   std::unordered_map<TableId, std::shared_ptr<TableMutexes>> table_mutexes_;
+  std::unordered_map<TableId, Seq> no_tombstones_up_to_;  // what has_old_tombstones() knows of all users
 };
 
 }  // namespace kalamdb::storage

@@ -6,6 +6,8 @@ import threading
 from kalam_testlib import Server, wait_until
 from kalam_testlib.ws_client import replica_of
 
+LIVE_JOBS = "WHERE status IN ('new', 'queued', 'running', 'retrying')"
+
 
 def segments(server, *path):
     return sorted(path.name for path in server.data_path.joinpath("storage", *path).glob("batch-*.parquet"))
@@ -185,13 +187,13 @@ def test_kill_during_compaction():
                 folder = server.data_path / "storage" / "c" / "t"
                 wait_until(
                     lambda: any(path.name not in known for path in folder.glob(moment))
-                    or not root.count("system.jobs", "WHERE status IN ('queued', 'running')"),
+                    or not root.count("system.jobs", LIVE_JOBS),
                     "a new file",
                     interval_s=0,
                 )
             server.crash()
             assert root.rows("SELECT *, _seq FROM c.t ORDER BY id") == before
-            wait_until(lambda: not root.count("system.jobs", "WHERE status IN ('queued', 'running')"), "the job, again")
+            wait_until(lambda: not root.count("system.jobs", LIVE_JOBS), "the job, again")
             assert root.rows("SELECT *, _seq FROM c.t ORDER BY id") == before
             assert len(segments(server, "c", "t")) == 1
             assert not list(server.data_path.rglob("*.tmp"))

@@ -5,7 +5,7 @@ from kalam_testlib.conditions import wait_until
 
 
 def test_the_schedule_evicts():
-    with Server(ServerConfig(flush={"check_interval_seconds": 1})) as server:
+    with Server(ServerConfig(stream={"eviction_interval_seconds": 1})) as server:
         root = server.root()
         root.run("CREATE NAMESPACE e")
         root.run(

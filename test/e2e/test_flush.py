@@ -116,7 +116,7 @@ def test_a_flush_follows_a_rename(server, root, ns):
         )
     )
     wait_until(
-        lambda: root.count("system.jobs", "WHERE job_type = 'flush' AND status IN ('queued', 'running')") == 0, "the jobs"
+        lambda: root.count("system.jobs", "WHERE job_type = 'flush' AND status IN ('new', 'queued', 'running', 'retrying')") == 0, "the jobs"
     )
     assert root.rows(f"SELECT message FROM system.jobs WHERE status = 'failed' AND parameters LIKE '%\"{ns}\"%'") == []
     for number in range(20):

@@ -202,8 +202,8 @@ def create_storage(s3, name):
     return s3.create_storage(name, access_key=ACCESS_KEY, secret_key=SECRET, options=template)
 
 
-def s3_config(cache_bytes=1 << 20):
-    return ServerConfig(storage={"allow_private_endpoints": True, "s3_cache_bytes": cache_bytes})
+def s3_config(cache_bytes=1 << 20, **sections):
+    return ServerConfig(storage={"allow_private_endpoints": True, "s3_cache_bytes": cache_bytes}, **sections)
 
 
 def prepare(root, s3, rows=3000):
@@ -273,7 +273,7 @@ def test_a_flush_goes_through_what_passes(s3):
 
 
 def test_what_a_bucket_refuses_is_not_kept_on_the_disk(s3):
-    with Server(s3_config()) as server:
+    with Server(s3_config(jobs={"max_retries": 0})) as server:
         root = server.root()
         prepare(root, s3)
         # The flush looks whether the object is there, then puts it.

@@ -34,8 +34,8 @@ class BackupDatabase : public AboutBackup {
   BackupDatabase(std::optional<std::string> namespace_id, BackupTarget target)
       : AboutBackup(std::move(target)), namespace_id_(std::move(namespace_id)) {}
 
-  Result<StatementResult> run(const Services& services, const StatementContext&) const override {
-    KALAM_TRY(const std::string job, start_backup(services, target_, namespace_id_));
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    KALAM_TRY(const std::string job, start_backup(services, target_, namespace_id_, context.caller.user));
     return started("backup started to", job);
   }
 
@@ -48,8 +48,8 @@ class RestoreDatabase : public AboutBackup {
   RestoreDatabase(std::optional<std::string> namespace_id, BackupTarget target)
       : AboutBackup(std::move(target)), namespace_id_(std::move(namespace_id)) {}
 
-  Result<StatementResult> run(const Services& services, const StatementContext&) const override {
-    KALAM_TRY(const std::string job, start_restore(services, target_, namespace_id_));
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
+    KALAM_TRY(const std::string job, start_restore(services, target_, namespace_id_, context.caller.user));
     return started("restore started from", job);
   }
 

@@ -19,7 +19,7 @@ class CompactTable : public Command {
 
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     KALAM_TRY(const model::TablePtr table, find_maintained_table(services, context, name_, "STORAGE COMPACT TABLE"));
-    const auto job = start_compaction(services, table, std::nullopt);
+    const auto job = start_compaction(services, table, std::nullopt, context.caller.user);
     return started_or_skipped(job, "Storage compaction", "a compaction", job_subject(*table));
   }
 
@@ -36,8 +36,8 @@ class OptimizeTable : public Command {
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     KALAM_TRY(const model::TablePtr table, find_maintained_table(services, context, name_, "OPTIMIZE TABLE"));
     KALAM_TRY(const auto user, maintained_user(*table, context.caller, "OPTIMIZE"));
-    return started_or_skipped(start_compaction(services, table, user), "Optimization", "a compaction",
-                              job_subject(*table));
+    return started_or_skipped(start_compaction(services, table, user, context.caller.user), "Optimization",
+                              "a compaction", job_subject(*table));
   }
 
  private:
@@ -66,7 +66,7 @@ class CompactAll : public Command {
     size_t started = 0;
     std::string ids;
     for (const auto& table : tables) {
-      const auto job = start_compaction(services, table, std::nullopt);
+      const auto job = start_compaction(services, table, std::nullopt, context.caller.user);
       if (!job && job.error().code == ErrorCode::kIdempotentConflict) continue;
       if (!job) return fail(job.error());
       ids += (started++ == 0 ? "" : ", ") + *job;

@@ -16,7 +16,7 @@ class DropNamespace : public Command {
     return auth::check_admin(auth::AdminArea::kNamespace, caller.role);
   }
 
-  Result<StatementResult> run(const Services& services, const StatementContext&) const override {
+  Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     StatementResult result;
     if (if_exists_ && !services.catalog.has_namespace(name_)) {
       result.message = "Namespace '" + name_ + "' does not exist";
@@ -32,7 +32,7 @@ class DropNamespace : public Command {
     }
     KALAM_TRY(const auto dropped, services.catalog.drop_namespace(name_));
     for (const auto& table : dropped) {
-      if (!table->is_view()) KALAM_CHECK(start_cleanup(services, *table));
+      if (!table->is_view()) KALAM_CHECK(start_cleanup(services, *table, context.caller.user));
     }
     result.message = "Namespace '" + name_ + "' dropped successfully";
     return result;

@@ -22,7 +22,7 @@ class DropTable : public Command {
       return result;
     }
     KALAM_TRY(const model::TablePtr table, services.catalog.drop_table(namespace_id, name_.name));
-    KALAM_TRY(const std::string job_id, start_cleanup(services, *table));
+    KALAM_TRY(const std::string job_id, start_cleanup(services, *table, context.caller.user));
     result.message = "Table " + table->qualified_name() + " dropped successfully. Cleanup job: " + job_id;
     return result;
   }

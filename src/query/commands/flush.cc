@@ -25,7 +25,8 @@ class FlushTable : public Command {
       result.message = "Storage flush skipped: no pending writes for table '" + table->qualified_name() + "'";
       return result;
     }
-    return started_or_skipped(start_flush(services, *table), "Storage flush", "a flush", job_subject(*table));
+    return started_or_skipped(start_flush(services, *table, context.caller.user), "Storage flush", "a flush",
+                              job_subject(*table));
   }
 
  private:
@@ -56,7 +57,7 @@ class FlushAll : public Command {
         services.storage.export_manifests(table);
         continue;
       }
-      const auto job = start_flush(services, *table);
+      const auto job = start_flush(services, *table, context.caller.user);
       if (!job && job.error().code == ErrorCode::kIdempotentConflict) continue;
       if (!job) return fail(job.error());
       ids += (started++ == 0 ? "" : ", ") + *job;

@@ -4,6 +4,7 @@
 #include "auth/permissions.h"
 #include "model/names.h"
 #include "query/commands.h"
+#include "query/housekeeping.h"
 
 namespace kalamdb::query {
 
@@ -77,6 +78,11 @@ class AlterUser : public Command {
     const auto current = services.catalog.find_user(id);
     if (current == nullptr || (current->deleted_at_us != 0 && !restore)) {
       return fail(ErrorCode::kNotFound, "User '" + id + "' not found");
+    }
+    if (restore && current->deleted_at_us != 0 && !is_in_grace(services, *current)) {
+      return fail(ErrorCode::kInvalidOperation, "User '" + id + "' was dropped more than " +
+                                                    std::to_string(services.limits.deletion_grace_days) +
+                                                    " days ago and cannot come back");
     }
     const auth::Actor actor{context.caller.user, context.caller.role};
     KALAM_CHECK(password ? auth::check_set_password(*current, actor) : auth::check_change_user(*current, role, actor));

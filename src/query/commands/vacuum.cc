@@ -14,7 +14,7 @@ class Maintain : public Command {
     std::string what;       // "Vacuum"
     std::string one;        // "a vacuum"
     Result<std::string> (*start)(const Services& services, const model::TablePtr& table,
-                                 const std::optional<UserId>& user);
+                                 const std::optional<UserId>& user, const UserId& by);
   };
 
   Maintain(Kind kind, std::optional<QualifiedName> name) : kind_(std::move(kind)), name_(std::move(name)) {}
@@ -24,11 +24,13 @@ class Maintain : public Command {
   Result<StatementResult> run(const Services& services, const StatementContext& context) const override {
     if (!name_) {
       const auto user = maintains_all(context.caller) ? std::nullopt : std::optional(context.caller.user);
-      return started_or_skipped(kind_.start(services, nullptr, user), kind_.what, kind_.one, "all tables");
+      return started_or_skipped(kind_.start(services, nullptr, user, context.caller.user), kind_.what, kind_.one,
+                                "all tables");
     }
     KALAM_TRY(const model::TablePtr table, find_maintained_table(services, context, *name_, kind_.statement));
     KALAM_TRY(const auto user, maintained_user(*table, context.caller, kind_.statement));
-    return started_or_skipped(kind_.start(services, table, user), kind_.what, kind_.one, job_subject(*table));
+    return started_or_skipped(kind_.start(services, table, user, context.caller.user), kind_.what, kind_.one,
+                              job_subject(*table));
   }
 
  private:

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <thread>
 
 #include "base/log.h"
@@ -29,30 +30,49 @@ std::vector<Row> user_rows(const SystemInput& input) {
   return rows;
 }
 
+// As they are recorded; none when they cannot be read, which the log then tells.
+std::vector<jobs::Job> all_jobs(const SystemInput& input) {
+  auto jobs = input.services.jobs.list();
+  if (!jobs) log::error("jobs cannot be read: {}", jobs.error().message);
+  return std::move(jobs).value_or(std::vector<jobs::Job>());
+}
+
 std::vector<Row> job_rows(const SystemInput& input) {
   std::vector<Row> rows;
-  for (const auto& job : input.services.jobs.list()) {
+  for (const auto& job : all_jobs(input)) {
     rows.push_back({job.id,
                     std::string(name(job.type)),
                     std::string(name(job.status)),
                     Value(),
-                    text_or_null(job.parameters),
+                    job.parameters,
                     text_or_null(job.message),
-                    Value(),
+                    text_or_null(job.exception_trace),
                     text_or_null(job.idempotency_key),
+                    std::string(name(queue(job.type))),
+                    int64_t{job.priority},
+                    int64_t{job.retry_count},
+                    int64_t{job.max_retries},
                     Value(),
-                    Value(),
-                    int64_t{0},
-                    int64_t{0},
-                    Value(),
-                    Value(),
+                    time_or_null(job.cpu_us),
                     job.created_at_us,
-                    job.created_at_us,
-                    std::max({job.created_at_us, job.started_at_us, job.finished_at_us}),
+                    time_or_null(job.queued_at_us),
+                    job.updated_at_us,
                     time_or_null(job.started_at_us),
                     time_or_null(job.finished_at_us),
-                    input.services.facts->node_number,
+                    job.node_number,
                     Value()});
+  }
+  return rows;
+}
+
+// One node has run each job that was begun.
+std::vector<Row> job_node_rows(const SystemInput& input) {
+  std::vector<Row> rows;
+  for (const auto& job : all_jobs(input)) {
+    if (job.started_at_us == 0) continue;
+    rows.push_back({job.id, job.node_number, std::string(name(job.status)),
+                    job.status == jobs::JobStatus::kFailed ? Value(job.message) : Value(), job.created_at_us,
+                    job.started_at_us, time_or_null(job.finished_at_us), job.updated_at_us});
   }
   return rows;
 }
@@ -175,11 +195,9 @@ void add_counts(const SystemInput& input, Stats& stats) {
   stats.add("total_tables", input.tables().size() - input.catalog->views.size());
   stats.add("total_views", input.catalog->views.size());
   stats.add("storage_backend", "rocksdb");
-  const auto jobs = input.services.jobs.list();
-  const auto count = [&](jobs::JobStatus status) {
-    return static_cast<uint64_t>(std::ranges::count(jobs, status, &jobs::Job::status));
-  };
-  stats.add("total_jobs", jobs.size());
+  const auto jobs = input.services.jobs.counts();
+  const auto count = [&](jobs::JobStatus status) { return jobs[static_cast<size_t>(status)]; };
+  stats.add("total_jobs", std::accumulate(jobs.begin(), jobs.end(), uint64_t{0}));
   stats.add("jobs_running", count(jobs::JobStatus::kRunning));
   stats.add("jobs_queued", count(jobs::JobStatus::kQueued));
   stats.add("jobs_failed", count(jobs::JobStatus::kFailed));
@@ -257,13 +275,25 @@ std::vector<SystemTable> server_tables() {
         {"memory_used", kBigInt, true},
         {"cpu_used", kBigInt, true},
         {"created_at", kTime},
-        {"queued_at", kTime},
+        {"queued_at", kTime, true},
         {"updated_at", kTime},
         {"started_at", kTime, true},
         {"finished_at", kTime, true},
         {"node_id", kBigInt},
         {"leader_node_id", kBigInt, true}},
        job_rows},
+      {"system",
+       "job_nodes",
+       false,
+       {{"job_id", kText},
+        {"node_id", kBigInt},
+        {"status", kText},
+        {"error_message", kText, true},
+        {"created_at", kTime},
+        {"started_at", kTime, true},
+        {"finished_at", kTime, true},
+        {"updated_at", kTime}},
+       job_node_rows},
       {"system",
        "transactions",
        false,
