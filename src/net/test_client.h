@@ -54,6 +54,12 @@ class TestClient {
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
+  // Ends the connection without a word: what the server sends from now on fails.
+  void reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+  }
   void shutdown_send() { ::shutdown(fd_, SHUT_WR); }
 
   bool send(std::string_view bytes) {

@@ -162,7 +162,10 @@ void WebSocketPeer::flush() {
     const std::string& data = unsent_.empty() ? out : unsent_;
     size_t size = data.size();
     size_t written = 0;
-    if (!write_some(data.data(), size, written)) return cut();
+    if (!write_some(data.data(), size, written)) {
+      out.clear();  // else the next connection of the loop would send it
+      return cut();
+    }
     if (unsent_.empty()) {
       advance(written);
     } else {

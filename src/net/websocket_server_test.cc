@@ -33,6 +33,7 @@ struct Hub {
   std::atomic<int> closed{0};
   std::atomic<int> drained{0};
   std::atomic<int> timed{0};
+  std::function<void()> before_secret;
 };
 
 // Sends back what comes; some texts are commands.
@@ -43,6 +44,10 @@ class EchoSession final : public WebSocketSession {
 
   void on_message(std::string payload, bool binary) override {
     if (payload == "close") return connection_->close(1008, "Authentication failed");
+    if (payload == "secret") {
+      hub_.before_secret();
+      return connection_->send(text("secret"));
+    }
     if (payload == "throw") throw std::runtime_error("expected by the test");
     if (payload == "later") {
       connection_->post_after(40, [this] { connection_->send(text("second")); });
@@ -66,7 +71,7 @@ class WebSocketServer : public testing::Test {
   void start(WebSocketOptions websocket = {}) {
     ServerOptions options;
     options.port = 0;
-    options.io_threads = 2;
+    options.io_threads = io_threads_;
     options.websocket = websocket;
     auto handler = [](const std::shared_ptr<HttpExchange>& exchange) { exchange->respond({404}); };
     auto check = [](const HttpRequest& request) -> std::optional<HttpResponse> {
@@ -105,9 +110,33 @@ class WebSocketServer : public testing::Test {
     if (server_) server_->stop(0);
   }
 
+  unsigned io_threads_ = 2;
   Hub hub_;
   std::unique_ptr<Server> server_;
 };
+
+TEST_F(WebSocketServer, WhatOneClientDoesNotTakeNobodyElseGets) {
+  io_threads_ = 1;  // all connections share what is sent from
+  start();
+  TestClient client = connect();
+  hub_.before_secret = [&] { client.reset(); };
+  client.send_frame(1, "secret");
+  ASSERT_TRUE(eventually([&] { return hub_.closed == 1; }));
+  for (const std::string_view path : {"/other", "/ws"}) {
+    TestClient other(server_->port());
+    if (path == "/ws") {
+      const auto response = other.upgrade(path);
+      ASSERT_TRUE(response);
+      EXPECT_TRUE(response->head.starts_with("HTTP/1.1 101")) << response->head;
+      continue;
+    }
+    other.send("GET /other HTTP/1.1\r\nHost: t\r\n\r\n");
+    const auto response = other.read_response();
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->status, 404);
+    EXPECT_TRUE(response->head.starts_with("HTTP/1.1 404")) << response->head;
+  }
+}
 
 TEST_F(WebSocketServer, ShakesHandsAndEchoes) {
   start();
