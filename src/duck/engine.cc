@@ -30,13 +30,11 @@ Result<model::TablePtr> target_table(const TableName& name, SourceResolver& tabl
 
 class DuckEngine : public Engine {
  public:
-  DuckEngine(std::shared_ptr<Instance> instance, std::shared_ptr<Instance> background)
-      : instance_(std::move(instance)), background_(std::move(background)) {}
+  DuckEngine(std::shared_ptr<SegmentAccess> access, std::unique_ptr<RenewedInstance> instance,
+             std::unique_ptr<RenewedInstance> background)
+      : access_(std::move(access)), instance_(std::move(instance)), background_(std::move(background)) {}
 
-  void set_remote_files(RemoteFiles* files) override {
-    instance_->segments->set_remote(files);
-    background_->segments->set_remote(files);
-  }
+  void set_remote_files(RemoteFiles* files) override { access_->remote = files; }
 
   Result<std::unique_ptr<QueryResult>> query(const Statement& statement, SourceResolver& tables,
                                              const QueryContext& context) override {
@@ -132,10 +130,10 @@ class DuckEngine : public Engine {
 
  private:
   std::unique_ptr<Session> session(const QueryContext& context) {
-    return std::make_unique<Session>(instance_, context);
+    return std::make_unique<Session>(instance_->get(), context);
   }
   std::unique_ptr<Session> background_session() {
-    return std::make_unique<Session>(background_, QueryContext{.timeout_ms = 0});
+    return std::make_unique<Session>(background_->get(), QueryContext{.timeout_ms = 0});
   }
 
   Result<std::unique_ptr<QueryResult>> run(duckdb::unique_ptr<duckdb::QueryNode> query, SourceResolver& tables,
@@ -248,20 +246,24 @@ class DuckEngine : public Engine {
     return value ? *value : 0;
   }
 
-  std::shared_ptr<Instance> instance_;
-  std::shared_ptr<Instance> background_;  // for what is done to whole segments
+  const std::shared_ptr<SegmentAccess> access_;
+  const std::unique_ptr<RenewedInstance> instance_;
+  const std::unique_ptr<RenewedInstance> background_;  // for what is done to whole segments
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options) {
-  KALAM_TRY(auto instance, Instance::open(options));
+  const std::string temp_directory = options.temp_directory;
+  const auto access = std::make_shared<SegmentAccess>();
+  if (!temp_directory.empty()) options.temp_directory = temp_directory + "/queries";
+  KALAM_TRY(auto instance, RenewedInstance::open(options, access));
   // With one thread, DuckDB works on the caller's own, whose priority may be low, and writes a segment row group by row
   // group rather than from all of its rows in memory.
   options.threads = 1;
-  if (!options.temp_directory.empty()) options.temp_directory += "/segments";  // DuckDB would use the same names
-  KALAM_TRY(auto background, Instance::open(options));
-  return std::make_unique<DuckEngine>(std::move(instance), std::move(background));
+  if (!temp_directory.empty()) options.temp_directory = temp_directory + "/segments";
+  KALAM_TRY(auto background, RenewedInstance::open(options, access));
+  return std::make_unique<DuckEngine>(access, std::move(instance), std::move(background));
 }
 
 }  // namespace kalamdb::duck

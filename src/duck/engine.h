@@ -29,6 +29,8 @@ struct EngineOptions {
   unsigned threads = 0;        // 0: one a core
   uint64_t memory_bytes = 0;   // for all queries together; 0: a quarter of the machine's
   std::string temp_directory;  // where large sorts and joins spill; made if missing
+  // Of segments that have been read, about: past it, all are forgotten.
+  uint64_t segment_metadata_bytes = 64 << 20;
   ValueGenerators generators;
 };
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/log.h"
 #include "duck/casts.h"
 #include "duck/duck_error.h"
 #include "duck/functions.h"
@@ -37,15 +38,16 @@ void lock_down(duckdb::DBConfig& config, const EngineOptions& options) {
 
 }  // namespace
 
-Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options) {
+Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options, std::shared_ptr<SegmentAccess> access) {
   if (!options.temp_directory.empty()) KALAM_CHECK(make_directory(options.temp_directory));
   return guarded([&]() -> Result<std::shared_ptr<Instance>> {
     duckdb::DBConfig config;
     lock_down(config, options);
     auto instance = std::make_shared<Instance>();
+    instance->temp_directory = options.temp_directory;
     instance->database = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
     auto& database = *instance->database->instance;
-    auto segments = duckdb::make_uniq<SegmentFileSystem>();
+    auto segments = duckdb::make_uniq<SegmentFileSystem>(std::move(access));
     instance->segments = segments.get();
     database.GetFileSystem().RegisterSubSystem(std::move(segments));
     database.config.AddAllowedDirectory(segment_prefix());
@@ -63,6 +65,42 @@ Result<std::shared_ptr<Instance>> Instance::open(const EngineOptions& options) {
     }
     return instance;
   });
+}
+
+Instance::~Instance() {
+  database.reset();
+  std::error_code ignored;
+  if (!temp_directory.empty()) std::filesystem::remove(temp_directory, ignored);
+}
+
+Result<std::unique_ptr<RenewedInstance>> RenewedInstance::open(EngineOptions options,
+                                                               std::shared_ptr<SegmentAccess> access) {
+  std::unique_ptr<RenewedInstance> renewed(new RenewedInstance(std::move(options), std::move(access)));
+  KALAM_TRY(renewed->current_, renewed->open_next());
+  return renewed;
+}
+
+std::shared_ptr<Instance> RenewedInstance::get() {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool is_full = current_->segments->metadata_bytes() > options_.segment_metadata_bytes;
+    if (!is_full || is_renewing_) return current_;
+    is_renewing_ = true;
+  }
+  // Others go on with the old one meanwhile.
+  auto next = open_next();
+  if (!next) log::error("DuckDB cannot begin anew: {}", next.error().message);
+  const std::lock_guard lock(mutex_);
+  is_renewing_ = false;
+  if (next) std::swap(current_, *next);
+  return current_;
+}
+
+Result<std::shared_ptr<Instance>> RenewedInstance::open_next() {
+  EngineOptions options = options_;
+  // Each has a folder of its own: they would use the same names.
+  if (!options.temp_directory.empty()) options.temp_directory += "/" + std::to_string(opened_++);
+  return Instance::open(options, access_);
 }
 
 }  // namespace kalamdb::duck

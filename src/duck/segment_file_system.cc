@@ -17,6 +17,12 @@ namespace {
 
 constexpr size_t kMaxVerified = 100'000;
 
+// What DuckDB keeps of a file besides its footer, and of the footer: about a 64th of the file, but files of large
+// values have few columns and row groups.
+constexpr uint64_t kFileBytes = 8 << 10;
+constexpr uint64_t kFooterPart = 64;
+constexpr uint64_t kMaxFooterBytes = 512 << 10;
+
 struct RemoteHandle : public duckdb::FileHandle {
   RemoteHandle(duckdb::FileSystem& files, const std::string& name, duckdb::FileOpenFlags flags, std::string path,
                uint64_t size, Opener opener)
@@ -79,15 +85,28 @@ std::string segment_file_name(TableId table, const std::string& path) {
   return segment_prefix() + std::to_string(table.value) + "/" + path;
 }
 
+bool SegmentAccess::is_verified(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return verified_.contains(name);
+}
+
+void SegmentAccess::set_verified(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (verified_.size() >= kMaxVerified) verified_.clear();
+  verified_.insert(name);
+}
+
 duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFileExtended(const duckdb::OpenFileInfo& file,
                                                                            duckdb::FileOpenFlags flags, Opener opener) {
   std::string target = target_of(file.path);
+  if (!flags.OpenForWriting()) note_opened(file);
   if (is_local(target)) {
     auto handle = local_->OpenFile(target, flags, opener);
     if (handle != nullptr && !flags.OpenForWriting()) verify(*handle, file);
     return handle;
   }
-  if (remote_ == nullptr || flags.OpenForWriting()) throw duckdb::IOException("\"%s\" cannot be opened", file.path);
+  if (access_->remote == nullptr || flags.OpenForWriting())
+    throw duckdb::IOException("\"%s\" cannot be opened", file.path);
   // Known from the manifest, which saves a request.
   const auto& options = file.extended_info->options;
   return duckdb::make_uniq<RemoteHandle>(*this, file.path, flags, std::move(target),
@@ -99,18 +118,21 @@ void SegmentFileSystem::verify(duckdb::FileHandle& handle, const duckdb::OpenFil
   const auto& options = file.extended_info->options;
   const auto checksum = options.at("checksum").GetValue<uint64_t>();
   if (checksum == 0) return;
-  {
-    const std::lock_guard lock(mutex_);
-    if (verified_.contains(file.path)) return;
-  }
+  if (access_->is_verified(file.path)) return;
   const auto size = options.at("file_size").GetValue<uint64_t>();
   if (static_cast<uint64_t>(handle.GetFileSize()) != size || checksum_of(handle) != checksum) {
     throw duckdb::IOException("the file %s is damaged: it is not as it was written; restore it from a backup",
                               handle.path);
   }
+  access_->set_verified(file.path);
+}
+
+void SegmentFileSystem::note_opened(const duckdb::OpenFileInfo& file) {
+  if (file.extended_info == nullptr) return;
+  const auto size = file.extended_info->options.at("file_size").GetValue<uint64_t>();
   const std::lock_guard lock(mutex_);
-  if (verified_.size() >= kMaxVerified) verified_.clear();
-  verified_.insert(file.path);
+  if (!opened_.insert(XXH3_64bits(file.path.data(), file.path.size())).second) return;
+  metadata_bytes_ += kFileBytes + std::min(size / kFooterPart, kMaxFooterBytes);
 }
 
 duckdb::unique_ptr<duckdb::FileHandle> SegmentFileSystem::OpenFile(const std::string& path, duckdb::FileOpenFlags flags,
@@ -139,8 +161,8 @@ void SegmentFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t b
   const std::span out(static_cast<char*>(buffer), static_cast<size_t>(bytes));
   const auto& file = remote(handle);
   const auto query = file.query.lock();
-  const auto read = remote_->read(file.remote_path, file.size, location, out,
-                                  [&] { return query != nullptr && query->interrupted.load(); });
+  const auto read = access_->remote->read(file.remote_path, file.size, location, out,
+                                          [&] { return query != nullptr && query->interrupted.load(); });
   if (read) return;
   if (read.error().code == ErrorCode::kTimeout) throw duckdb::InterruptException();
   throw duckdb::ConnectionException(read.error().message);

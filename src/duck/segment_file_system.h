@@ -4,7 +4,9 @@
 // this folder only.
 #pragma once
 
+#include <atomic>
 #include <duckdb.hpp>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_set>
@@ -23,15 +25,30 @@ const std::string& segment_prefix();
 // DuckDB's name of a segment's file. `path` as in Segment.
 std::string segment_file_name(TableId table, const std::string& path);
 
+// What all DuckDB instances know of segments. Thread-safe but for `remote`, which is set before the first query.
+class SegmentAccess {
+ public:
+  RemoteFiles* remote = nullptr;
+
+  // Whether a file's checksum was found to be right.
+  bool is_verified(const std::string& name) const;
+  void set_verified(const std::string& name);
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_set<std::string> verified_;  // names of files
+};
+
 // Files on the disk are DuckDB's local file system's from when they are open; before one is read for the first time,
 // its checksum is compared with the manifest's, since DuckDB's pages have none. Others are read from RemoteFiles, whose
 // errors reach the query as ConnectionException, which duck_error.cc turns back.
 class SegmentFileSystem : public duckdb::FileSystem {
  public:
-  SegmentFileSystem() : local_(duckdb::FileSystem::CreateLocal()) {}
+  explicit SegmentFileSystem(std::shared_ptr<SegmentAccess> access)
+      : access_(std::move(access)), local_(duckdb::FileSystem::CreateLocal()) {}
 
-  // Before the first query.
-  void set_remote(RemoteFiles* remote) { remote_ = remote; }
+  // About how much memory DuckDB holds, until its instance ends, for all files that have been read: their footers.
+  uint64_t metadata_bytes() const { return metadata_bytes_; }
 
   duckdb::unique_ptr<duckdb::FileHandle> OpenFile(const std::string& path, duckdb::FileOpenFlags flags,
                                                   duckdb::optional_ptr<duckdb::FileOpener> opener) override;
@@ -63,9 +80,12 @@ class SegmentFileSystem : public duckdb::FileSystem {
   // Throws duckdb::IOException if the file is not as it was written.
   void verify(duckdb::FileHandle& handle, const duckdb::OpenFileInfo& file);
 
-  RemoteFiles* remote_ = nullptr;
+  void note_opened(const duckdb::OpenFileInfo& file);
+
+  const std::shared_ptr<SegmentAccess> access_;
   std::mutex mutex_;
-  std::unordered_set<std::string> verified_;  // names of files
+  std::unordered_set<uint64_t> opened_;  // hashes of names
+  std::atomic<uint64_t> metadata_bytes_ = 0;
   duckdb::unique_ptr<duckdb::FileSystem> local_;
 };
 
