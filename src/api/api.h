@@ -30,6 +30,8 @@ struct ApiOptions {
   uint32_t max_messages_per_second = 50;     // of one socket
   int64_t auth_timeout_ms = 3'000;           // websocket.auth_timeout_secs
   size_t max_message_bytes = 1 << 20;        // security.max_ws_message_size
+  size_t max_queued_bytes = 4 << 20;         // websocket.max_queued_bytes
+  int64_t lag_timeout_ms = 60'000;           // websocket.lag_timeout_secs
   std::vector<std::string> allowed_origins;  // security.cors.allowed_origins; empty: any
   bool strict_origin_check = false;          // security.strict_ws_origin_check
   bool rate_limit_loopback = false;          // rate_limit.apply_to_loopback
@@ -52,7 +54,7 @@ using ExchangePtr = std::shared_ptr<net::HttpExchange>;
 
 struct Endpoint {
   std::string_view method;
-  std::string_view path;
+  std::string_view path;  // one that ends with '/' is that of all below it
   void (*handle)(const Services& services, ExchangePtr exchange);
 };
 
@@ -68,6 +70,8 @@ void handle_me(const Services& services, ExchangePtr exchange);
 void handle_setup_status(const Services& services, ExchangePtr exchange);
 void handle_setup(const Services& services, ExchangePtr exchange);
 void handle_health(const Services& services, ExchangePtr exchange);
+inline constexpr std::string_view kExportsPath = "/v1/exports/";
+void handle_export(const Services& services, ExchangePtr exchange);
 
 // Who is on the other end.
 auth::Peer peer_of(const net::HttpRequest& request);

@@ -41,8 +41,7 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
     if (header.starts_with(kBearer)) {
       if (has_pair(upgrade.query, "compression=none")) protocol_.compression = protocol::Compression::kNone;
       if (has_pair(upgrade.query, "serialization=msgpack")) {
-        return refuse("MessagePack is not supported yet; connect without serialization=msgpack",
-                      "Authentication failed");
+        protocol_.serialization = protocol::Serialization::kMsgpack;
       }
       return authenticate(header.substr(kBearer.size()));
     }
@@ -58,8 +57,16 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
 
   void on_message(std::string payload, bool binary) override {
     if (refused_) return;
-    if (binary) return send(live::error_frame("protocol", "UNSUPPORTED_DATA", "Binary not supported"));
+    subscriptions_->note_message();
+    if (binary && !(identity_ && speaks_msgpack())) {
+      return send(live::error_frame("protocol", "UNSUPPORTED_DATA", "Binary not supported"));
+    }
     if (!admit_message()) return send(live::error_frame("rate_limit", "RATE_LIMIT_EXCEEDED", "Too many messages"));
+    if (binary) {
+      auto json = protocol::decode_msgpack(payload, services_.options.max_message_bytes);
+      if (!json) return send(live::error_frame("protocol", "UNSUPPORTED_DATA", json.error().message));
+      payload = *std::move(json);
+    }
     auto message = protocol::parse_client_message(payload);
     if (!message) return connection_->close(kInternalError, message.error().message);
     std::visit([this](auto& parsed) { handle(parsed); }, *message);
@@ -71,7 +78,7 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
         "Message exceeds maximum size of " + std::to_string(services_.options.max_message_bytes) + " bytes"));
   }
 
-  void on_drained() override {}
+  void on_drained() override { subscriptions_->drained(); }
 
   void on_closed() override {
     if (identity_) services_.hub.forget_socket(identity_->user, watch_);
@@ -83,7 +90,7 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
 
   void refuse(const std::string& message, const std::string& reason) {
     refused_ = true;
-    send(live::make_frame(protocol::auth_error_message(message), false));
+    send(live::make_frame(protocol::auth_error_message(message), protocol::kPlainText));
     connection_->close(kPolicyViolation, reason);
   }
 
@@ -95,8 +102,9 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
     auto identity = services_.authenticator.authenticate_token(token);
     if (!identity) return refuse("Invalid credentials", "Authentication failed");
     identity_ = *std::move(identity);
-    gzip_ = gzip_ && protocol_.compression == protocol::Compression::kGzip;
-    subscriptions_->open({identity_->user, identity_->user, identity_->role, false}, gzip_);
+    const protocol::FrameFormat format{.gzip = gzip_ && protocol_.compression == protocol::Compression::kGzip,
+                                       .msgpack = speaks_msgpack()};
+    subscriptions_->open({identity_->user, identity_->user, identity_->role, false}, format);
     watch_ = services_.hub.watch_user(identity_->user, identity_->role, [connection = connection_] {
       connection->close(kPolicyViolation, "The user was changed; log in again");
     });
@@ -107,9 +115,11 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
     send_auth_success();
   }
 
+  bool speaks_msgpack() const { return protocol_.serialization == protocol::Serialization::kMsgpack; }
+
   void send_auth_success() {
     send(live::make_frame(protocol::auth_success_message(identity_->user.value, lower_name(identity_->role), protocol_),
-                          false));
+                          protocol::kPlainText));
   }
 
   // One second's worth at a time.
@@ -124,9 +134,6 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
 
   void handle(protocol::Authenticate& message) {
     if (identity_) return send_auth_success();
-    if (message.protocol.serialization == protocol::Serialization::kMsgpack) {
-      return refuse("MessagePack is not supported yet; authenticate with serialization json", "Authentication failed");
-    }
     protocol_ = message.protocol;
     authenticate(message.token);
   }

@@ -1,5 +1,7 @@
 #include "api/live_subscription.h"
 
+#include <nlohmann/json.hpp>
+
 #include "live/frames.h"
 #include "protocol/error_codes.h"
 #include "query/dml.h"
@@ -8,9 +10,29 @@
 
 namespace kalamdb::api {
 
-void LiveSubscriptions::open(query::Caller caller, bool gzip) {
+namespace {
+
+// Of what a client has missed, sent before the next is read.
+constexpr size_t kCatchUpBytes = 256 << 10;
+
+// As system.live shows them.
+std::string options_json(const protocol::Subscribe& message) {
+  if (!message.options) return "";
+  nlohmann::json json = nlohmann::json::object();
+  if (message.options->batch_size) json["batch_size"] = *message.options->batch_size;
+  if (message.options->last_rows) json["last_rows"] = *message.options->last_rows;
+  if (message.options->from) json["from"] = *message.options->from;
+  return json.dump();
+}
+
+}  // namespace
+
+void LiveSubscriptions::open(query::Caller caller, protocol::FrameFormat format) {
   caller_ = std::move(caller);
-  gzip_ = gzip;
+  socket_ = std::make_shared<live::ClientSocket>(platform::random_hex(services_.random, 16), caller_.user, connection_);
+  socket_->max_queued_bytes = services_.options.max_queued_bytes;
+  note_message();
+  format_ = format;
 }
 
 void LiveSubscriptions::enqueue(std::function<void()> task) {
@@ -80,6 +102,88 @@ void LiveSubscriptions::forget_when_ended(const live::SubscriptionPtr& subscript
   });
 }
 
+void LiveSubscriptions::note_behind() {
+  any_behind_ = true;
+  progress_us_ = services_.clock.monotonic_us();
+  if (!is_watched_.exchange(true)) watch_progress();
+  enqueue([this] { catch_up_all(); });  // the socket may have taken everything meanwhile
+}
+
+void LiveSubscriptions::drained() {
+  if (!any_behind_) return;
+  progress_us_ = services_.clock.monotonic_us();
+  enqueue([this] { catch_up_all(); });
+}
+
+// A client that takes nothing for long holds what it reads from: it is sent away.
+void LiveSubscriptions::watch_progress() {
+  connection_->post_after(services_.options.lag_timeout_ms, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->is_watched_ = false;
+    if (!self->any_behind_) return;
+    const int64_t idle_us = self->services_.clock.monotonic_us() - self->progress_us_;
+    if (idle_us >= 1000 * self->services_.options.lag_timeout_ms) {
+      self->connection_->close(1013, "Too far behind; reconnect and resume");
+    } else if (!self->is_watched_.exchange(true)) {
+      self->watch_progress();
+    }
+  });
+}
+
+void LiveSubscriptions::catch_up_all() {
+  any_behind_ = false;
+  std::vector<std::string> lost;
+  for (auto& [id, entry] : entries_) {
+    if (!entry.catching_up && (entry.reader != nullptr || !entry.subscription->is_behind())) continue;
+    any_behind_ = true;
+    if (const auto done = catch_up(entry); !done) {
+      refuse(id, done.error());
+      lost.push_back(id);
+    }
+  }
+  for (const std::string& id : lost) do_unsubscribe(id);
+}
+
+Result<> LiveSubscriptions::catch_up(Entry& entry) {
+  const std::string& id = entry.subscription->id();
+  while (connection_->queued_bytes() == 0) {
+    if (!entry.catching_up) KALAM_CHECK(begin_catching_up(entry));
+    std::vector<live::SnapshotReader::Change> changes;
+    KALAM_TRY(const bool more, entry.reader->next_changes(changes, kCatchUpBytes));
+    std::vector<net::FramePtr> frames;
+    for (const auto& change : changes) {
+      frames.push_back(live::make_frame(protocol::change_message(id, change.tail), format_));
+    }
+    if (more) {
+      for (auto& frame : frames) entry.subscription->send(std::move(frame));
+      continue;
+    }
+    entry.catching_up = false;
+    const bool is_live = entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
+    entry.reader.reset();
+    if (is_live) return {};
+  }
+  return {};
+}
+
+Result<> LiveSubscriptions::begin_catching_up(Entry& entry) {
+  // Before the table is looked at: an ALTER from here on is told to the subscription itself.
+  const Seq cursor = entry.subscription->catch_up();
+  KALAM_TRY(auto query, resolve(entry.subscription->facts().sql));
+  if (query->table->schema_version != entry.query->table->schema_version) {
+    std::string schema;
+    protocol::append_schema(schema, live::ChangeEncoder(*query).fields());
+    entry.subscription->send(
+        live::make_frame(protocol::subscription_ack_message(entry.subscription->id(), 0, {}, schema), format_));
+  }
+  entry.query = std::move(query);
+  entry.reader = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
+                                                        protocol::SubscribeOptions{.from = cursor});
+  entry.catching_up = true;
+  return {};
+}
+
 bool LiveSubscriptions::reserve() {
   const uint32_t limit = caller_.role == catalog::Role::kUser ? services_.options.max_subscriptions_per_user : 0;
   return services_.hub.reserve(caller_.user, limit);
@@ -146,8 +250,13 @@ Result<LiveSubscriptions::Entry> LiveSubscriptions::start(const protocol::Subscr
                                                           std::shared_ptr<const live::GroupQuery> query) {
   Entry entry;
   entry.query = std::move(query);
-  entry.subscription = std::make_shared<live::Subscription>(message.id, connection_, gzip_);
+  entry.subscription = std::make_shared<live::Subscription>(
+      message.id, socket_, format_,
+      live::SubscriptionFacts{message.sql, options_json(message), services_.clock.now_us()});
   forget_when_ended(entry.subscription);
+  entry.subscription->on_behind([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->note_behind();
+  });
   // Registered before the snapshot is taken: what commits from here on either is in the snapshot or waits behind it.
   KALAM_CHECK(services_.hub.add(*entry.query, entry.subscription, binder()));
   const auto begin = [&]() -> Result<> {
@@ -168,13 +277,12 @@ Result<LiveSubscriptions::Entry> LiveSubscriptions::start(const protocol::Subscr
     protocol::append_schema(schema, encoder.fields());
     if (!message.options) {
       std::vector<net::FramePtr> frames{
-          live::make_frame(protocol::subscription_ack_message(message.id, 0, {}, schema), gzip_)};
-      entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
-      entry.reader.reset();
+          live::make_frame(protocol::subscription_ack_message(message.id, 0, {}, schema), format_)};
+      go_live(entry, std::move(frames));
       return {};
     }
     KALAM_TRY(auto batch, entry.reader->next(std::nullopt));
-    auto ack = live::make_frame(protocol::subscription_ack_message(message.id, 0, batch.control, schema), gzip_);
+    auto ack = live::make_frame(protocol::subscription_ack_message(message.id, 0, batch.control, schema), format_);
     return send_batch(entry, std::move(batch), std::move(ack));
   };
   if (auto begun = begin(); !begun) {
@@ -188,18 +296,22 @@ Result<> LiveSubscriptions::send_batch(Entry& entry, live::SnapshotReader::Batch
   const std::string& id = entry.subscription->id();
   std::vector<net::FramePtr> frames;
   if (before != nullptr) frames.push_back(std::move(before));
-  frames.push_back(live::make_frame(protocol::initial_data_batch_message(id, batch.rows_json, batch.control), gzip_));
+  for (const auto& removal : batch.removals) {
+    frames.push_back(live::make_frame(protocol::change_message(id, removal.tail), format_));
+  }
+  frames.push_back(live::make_frame(protocol::initial_data_batch_message(id, batch.rows_json, batch.control), format_));
   if (batch.control.has_more) {
     for (auto& frame : frames) entry.subscription->send(std::move(frame));
     return {};
   }
-  KALAM_TRY(const auto removals, entry.reader->removals());
-  for (const auto& removal : removals) {
-    frames.push_back(live::make_frame(protocol::change_message(id, removal.tail), gzip_));
-  }
-  entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
-  entry.reader.reset();
+  go_live(entry, std::move(frames));
   return {};
+}
+
+void LiveSubscriptions::go_live(Entry& entry, std::vector<net::FramePtr> frames) {
+  const bool is_live = entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
+  entry.reader.reset();
+  if (!is_live) note_behind();
 }
 
 void LiveSubscriptions::do_next_batch(const protocol::NextBatch& message) {
@@ -208,7 +320,8 @@ void LiveSubscriptions::do_next_batch(const protocol::NextBatch& message) {
   };
   const auto found = entries_.find(message.subscription_id);
   if (found == entries_.end()) return refuse_batch("There is no subscription '" + message.subscription_id + "'");
-  if (found->second.reader == nullptr) return refuse_batch("All rows of this subscription have been sent");
+  if (found->second.reader == nullptr || found->second.catching_up)
+    return refuse_batch("All rows of this subscription have been sent");
   auto batch = found->second.reader->next(message.last_seq_id);
   if (!batch) return refuse_batch(protocol::to_live_error(batch.error(), is_admin(caller_.role)).message);
   if (auto sent = send_batch(found->second, *std::move(batch), nullptr); !sent) refuse_batch(sent.error().message);

@@ -2,6 +2,7 @@
 // and in the order in which they came.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -22,12 +23,19 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   LiveSubscriptions(const Services& services, std::shared_ptr<net::WebSocketConnection> connection)
       : services_(services), connection_(std::move(connection)) {}
 
+  // A message of the client came.
+  void note_message() {
+    if (socket_ != nullptr) socket_->last_message_us = services_.clock.now_us();
+  }
+
   // Once, when the socket is authenticated, before the others.
-  void open(query::Caller caller, bool gzip);
+  void open(query::Caller caller, protocol::FrameFormat format);
 
   void subscribe(protocol::Subscribe message);
   void next_batch(protocol::NextBatch message);
   void unsubscribe(std::string id);
+  // The socket has taken all that was queued.
+  void drained();
   // The socket has ended: every subscription ends.
   void close();
 
@@ -36,6 +44,7 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
     live::SubscriptionPtr subscription;
     std::shared_ptr<const live::GroupQuery> query;
     std::unique_ptr<live::SnapshotReader> reader;  // while its snapshot is being read
+    bool catching_up = false;                      // by `reader`, at the socket's pace
   };
 
   void enqueue(std::function<void()> task);
@@ -46,6 +55,14 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   void end_all();
   void forget_when_ended(const live::SubscriptionPtr& subscription);
 
+  // Some subscription has fallen behind.
+  void note_behind();
+  void catch_up_all();
+  // Goes on with what one that is behind has missed as long as the socket takes it. Errors: it cannot be read any more.
+  Result<> catch_up(Entry& entry);
+  Result<> begin_catching_up(Entry& entry);
+  void watch_progress();
+
   Result<std::shared_ptr<const live::GroupQuery>> resolve(const std::string& sql) const;
   // Registers one subscription of the query as it stands and sends its first rows. Errors: kConflict when the table is
   // altered meanwhile.
@@ -53,6 +70,7 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   live::BindPredicate binder() const;
   // Sends a batch and, behind the last one, what waited.
   Result<> send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before);
+  void go_live(Entry& entry, std::vector<net::FramePtr> frames);
   void refuse(const std::string& id, const Error& error);
   // Reserves a place for one more subscription of the user; false at the limit.
   bool reserve();
@@ -61,7 +79,12 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   const Services& services_;
   const std::shared_ptr<net::WebSocketConnection> connection_;
   query::Caller caller_;
-  bool gzip_ = true;
+  std::shared_ptr<live::ClientSocket> socket_;
+  protocol::FrameFormat format_;
+
+  std::atomic<bool> any_behind_ = false;
+  std::atomic<int64_t> progress_us_ = 0;  // when the socket last took what was queued, monotonic
+  std::atomic<bool> is_watched_ = false;  // watch_progress() comes again
 
   std::mutex mutex_;  // of the queue
   std::deque<std::function<void()>> queue_;

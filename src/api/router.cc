@@ -8,13 +8,14 @@ namespace kalamdb::api {
 
 namespace {
 
-constexpr std::array<Endpoint, 10> kEndpoints{{{"POST", "/v1/api/sql", handle_sql},
+constexpr std::array<Endpoint, 11> kEndpoints{{{"POST", "/v1/api/sql", handle_sql},
                                                {"POST", "/v1/api/auth/login", handle_login},
                                                {"POST", "/v1/api/auth/refresh", handle_refresh},
                                                {"POST", "/v1/api/auth/logout", handle_logout},
                                                {"GET", "/v1/api/auth/me", handle_me},
                                                {"GET", "/v1/api/auth/status", handle_setup_status},
                                                {"POST", "/v1/api/auth/setup", handle_setup},
+                                               {"GET", kExportsPath, handle_export},
                                                {"GET", "/v1/api/healthcheck", handle_health},
                                                {"GET", "/health", handle_health},
                                                {"HEAD", "/health", handle_health}}};
@@ -25,7 +26,9 @@ void handle_request(const Services& services, ExchangePtr exchange) {
   const net::HttpRequest& request = exchange->request();
   bool known_path = false;
   for (const Endpoint& endpoint : kEndpoints) {
-    if (endpoint.path != request.path) continue;
+    if (endpoint.path.ends_with('/') ? !request.path.starts_with(endpoint.path) : endpoint.path != request.path) {
+      continue;
+    }
     known_path = true;
     if (endpoint.method != request.method) continue;
     endpoint.handle(services, std::move(exchange));

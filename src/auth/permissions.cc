@@ -151,6 +151,11 @@ Result<> check_kill_job(const UserId& started_by, const Actor& actor) {
   return check_admin(AdminArea::kJob, actor.role);
 }
 
+Result<> check_kill_live_query(const UserId& owner, const Actor& actor) {
+  if (owner == actor.user) return {};
+  return check_admin(AdminArea::kLiveQuery, actor.role);
+}
+
 Result<> check_consume(Role role) {
   if (is_at_least_service(role)) return {};
   return fail(ErrorCode::kPermissionDenied, "Topic consumption requires service, dba, or system role");

@@ -50,6 +50,7 @@ Result<> check_admin(AdminArea area, catalog::Role role);
 
 // KILL JOB: administrators any, others the ones they started.
 Result<> check_kill_job(const UserId& started_by, const Actor& actor);
+Result<> check_kill_live_query(const UserId& owner, const Actor& actor);
 // CONSUME and ACK.
 Result<> check_consume(catalog::Role role);
 

@@ -1,5 +1,6 @@
 #include "cold/sigv4.h"
 
+#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -7,6 +8,7 @@
 #include <array>
 #include <cctype>
 #include <ctime>
+#include <memory>
 
 #include "base/assert.h"
 
@@ -112,6 +114,13 @@ void sign(RequestToSign& request, const S3Credentials& credentials, std::string_
   request.headers.emplace_back("authorization", "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope +
                                                     ",SignedHeaders=" + signed_headers +
                                                     ",Signature=" + hex(hmac_sha256(key, to_sign)));
+}
+
+std::string decoded(std::string_view text) {
+  int length = 0;
+  const std::unique_ptr<char, decltype(&curl_free)> plain(
+      curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &length), curl_free);
+  return plain == nullptr ? std::string() : std::string(plain.get(), static_cast<size_t>(length));
 }
 
 }  // namespace kalamdb::cold

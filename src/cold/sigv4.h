@@ -37,6 +37,8 @@ void sign(RequestToSign& request, const S3Credentials& credentials, std::string_
 std::string encoded_query(const NamesAndValues& query);
 // Letters, digits and "-_.~" stay, and '/' in a path; every other byte becomes %XX.
 std::string encoded_path(std::string_view path);
+// Any percent-encoded text as it was; empty where it is none.
+std::string decoded(std::string_view text);
 
 std::string sha256_hex(std::string_view bytes);
 

@@ -13,7 +13,7 @@ struct TypeFacts {
   std::string_view prefix;
   Queue queue;
 };
-constexpr std::array<TypeFacts, 12> kTypes{{{"flush", "FL", Queue::kFlush},
+constexpr std::array<TypeFacts, 13> kTypes{{{"flush", "FL", Queue::kFlush},
                                             {"cleanup", "CL", Queue::kMaintenance},
                                             {"compact", "CO", Queue::kMaintenance},
                                             {"vacuum", "VA", Queue::kMaintenance},
@@ -24,7 +24,8 @@ constexpr std::array<TypeFacts, 12> kTypes{{{"flush", "FL", Queue::kFlush},
                                             {"stream_eviction", "SE", Queue::kHousekeeping},
                                             {"user_cleanup", "UC", Queue::kMaintenance},
                                             {"job_cleanup", "JC", Queue::kHousekeeping},
-                                            {"manifest_eviction", "ME", Queue::kHousekeeping}}};
+                                            {"manifest_eviction", "ME", Queue::kHousekeeping},
+                                            {"user_export", "UE", Queue::kMaintenance}}};
 
 struct StatusFacts {
   std::string_view name;

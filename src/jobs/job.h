@@ -22,7 +22,8 @@ enum class JobType : uint8_t {
   kStreamEviction,
   kUserCleanup,
   kJobCleanup,
-  kManifestEviction
+  kManifestEviction,
+  kUserExport
 };
 enum class JobStatus : uint8_t { kNew, kQueued, kRunning, kRetrying, kCompleted, kSkipped, kFailed, kCancelled };
 inline constexpr size_t kJobStatuses = 8;

@@ -1,7 +1,7 @@
-// The frames of subscriptions: gzip where it pays, and shared where it can be.
+// The frames of subscriptions, shared where they can be.
 #pragma once
 
-#include <map>
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -9,8 +9,8 @@
 
 namespace kalamdb::live {
 
-// A text frame, or from 512 bytes on a binary gzip one where that is smaller and `gzip` allows it.
-net::FramePtr make_frame(std::string json, bool gzip);
+// See protocol::encode_frame().
+net::FramePtr make_frame(std::string json, protocol::FrameFormat format);
 
 // A message of type `error`: always JSON text.
 net::FramePtr error_frame(std::string_view subscription_id, std::string_view code, std::string_view message);
@@ -25,7 +25,7 @@ class ChangeFrames {
  private:
   const std::string& tail_;
   std::string last_id_;
-  net::FramePtr last_[2];  // plain, gzip
+  std::array<net::FramePtr, 4> last_;  // by format
 };
 
 }  // namespace kalamdb::live

@@ -130,14 +130,72 @@ void Hub::user_changed(const catalog::User& user) {
   }
 }
 
+size_t Hub::size() const {
+  const std::lock_guard lock(mutex_);
+  return places_.size();
+}
+
+std::vector<query::LiveQuery> Hub::list() {
+  std::vector<query::LiveQuery> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [scope, groups] : scopes_) {
+      for (const auto& [key, group] : groups) {
+        const model::TableDefinition& table = *group->query().table;
+        for (const auto& member : group->members()) {
+          const Seq last = member->last_delivered();
+          const SubscriptionFacts& facts = member->facts();
+          all.push_back({.id = member->live_id(),
+                         .connection_id = member->socket().id,
+                         .subscription_id = member->id(),
+                         .namespace_id = table.namespace_id,
+                         .table = table.name,
+                         .user = member->socket().user,
+                         .sql = facts.sql,
+                         .options = facts.options,
+                         .created_at_us = facts.created_at_us,
+                         .last_update_us = last > 0 ? seq_time_us(last) : facts.created_at_us,
+                         .changes = member->delivered(),
+                         .last_message_us = member->socket().last_message_us});
+        }
+      }
+    }
+  }
+  std::ranges::sort(all, {}, &query::LiveQuery::id);
+  return all;
+}
+
+Result<> Hub::kill(const std::string& id) {
+  std::vector<SubscriptionPtr> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    std::vector<SubscriptionPtr> found;
+    for (const auto& [scope, groups] : scopes_) {
+      for (const auto& [key, group] : groups) {
+        for (const auto& member : group->members()) {
+          if (member->live_id() == id) found.push_back(member);
+        }
+      }
+    }
+    if (found.empty()) return fail(ErrorCode::kNotFound, "Live query " + id + " not found");
+    end(found, "KILLED", "This live query was killed");
+    ended.swap(ended_);
+  }
+  for (const auto& subscription : ended) subscription->ended();
+  return {};
+}
+
 void Hub::deliver(const std::deque<storage::ChangeSetPtr>& commits) {
   std::vector<SubscriptionPtr> ended;
+  std::vector<SubscriptionPtr> lagging;
   {
     const std::lock_guard lock(mutex_);
     deliver_locked(commits);
     ended.swap(ended_);
+    lagging.swap(lagging_);
   }
   for (const auto& subscription : ended) subscription->ended();
+  for (const auto& subscription : lagging) subscription->fell_behind();
 }
 
 void Hub::deliver_locked(const std::deque<storage::ChangeSetPtr>& commits) {
@@ -170,7 +228,6 @@ void Hub::send_pending() {
     begin = end;
   }
   pending_.clear();
-  end_lagging();
 }
 
 void Hub::send_run(Group& group, std::span<const Pending> run) {
@@ -190,23 +247,18 @@ void Hub::send_run(Group& group, std::span<const Pending> run) {
                                                                        "Failed to convert row data: " +
                                                                            pending.message.error().message)});
     }
-    if (!member->deliver(deliveries)) lagging_.push_back(member);
+    if (!member->deliver(deliveries)) fell_behind(member);
   }
 }
 
-void Hub::end_lagging() {
-  std::vector<SubscriptionPtr> lagging;
-  lagging.swap(lagging_);
-  for (const auto& subscription : lagging) {
-    if (!places_.contains(subscription.get())) continue;  // it was found to lag twice
-    subscription->close();
-    subscription->send(error_frame(subscription->id(), "LAGGED",
-                                   "The client is too far behind; last delivered _seq " +
-                                       std::to_string(subscription->last_delivered()) + ". Resume from there."));
-    subscription->close_socket_lagging();
-    erase_locked(subscription);
-    ended_.push_back(subscription);
-  }
+// Changes pass it by from here on; its socket reads them from the tables when it takes more.
+void Hub::fell_behind(const SubscriptionPtr& subscription) {
+  lagged_.fetch_add(1, std::memory_order_relaxed);
+  subscription->send(error_frame(subscription->id(), "LAGGED",
+                                 "The client is too far behind; last delivered _seq " +
+                                     std::to_string(subscription->last_delivered()) +
+                                     ". What it has missed follows when it has taken what waits for it."));
+  lagging_.push_back(subscription);
 }
 
 void Hub::alter_table(const model::TablePtr& table) {
@@ -230,8 +282,8 @@ void Hub::alter_group(Group& group, const model::TablePtr& table) {
   protocol::append_schema(schema, group.encoder().fields());
   for (const auto& member : std::vector(group.members())) {
     std::vector<Delivery> ack{
-        {kNotAChange, make_frame(protocol::subscription_ack_message(member->id(), 0, {}, schema), member->gzip())}};
-    if (!member->deliver(ack)) lagging_.push_back(member);
+        {kNotAChange, make_frame(protocol::subscription_ack_message(member->id(), 0, {}, schema), member->format())}};
+    if (!member->deliver(ack)) fell_behind(member);
   }
 }
 

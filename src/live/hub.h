@@ -1,6 +1,7 @@
 // Takes every commit, in order, to the subscriptions that it concerns.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -17,17 +18,23 @@
 
 #include "catalog/user.h"
 #include "live/group.h"
+#include "query/live_queries.h"
 #include "storage/committer.h"
 
 namespace kalamdb::live {
 
 // Thread-safe. One thread of its own filters, encodes and delivers, so that the committer never waits for subscribers.
-class Hub {
+class Hub : public query::LiveQueries {
  public:
   Hub();
-  ~Hub() { stop(); }
+  ~Hub() override { stop(); }
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
+
+  // Live queries that there are.
+  size_t size() const;
+  // How often a subscriber has fallen behind.
+  uint64_t lagged() const { return lagged_.load(std::memory_order_relaxed); }
 
   // For Storage::add_listener().
   void publish(const storage::ChangeSetPtr& changes);
@@ -49,6 +56,9 @@ class Hub {
   void forget_socket(const UserId& user, uint64_t socket);
   // For Catalog::set_user_listener().
   void user_changed(const catalog::User& user);
+
+  std::vector<query::LiveQuery> list() override;
+  Result<> kill(const std::string& id) override;
 
   // Lets what was published be delivered and ends the thread. The second call does nothing.
   void stop();
@@ -81,16 +91,17 @@ class Hub {
   void deliver_locked(const std::deque<storage::ChangeSetPtr>& commits);
   void send_pending();
   void send_run(Group& group, std::span<const Pending> run);
-  void end_lagging();
+  void fell_behind(const SubscriptionPtr& subscription);
   void alter_table(const model::TablePtr& table);
   void alter_group(Group& group, const model::TablePtr& table);
   void end_table(TableId table);
   void end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message);
   void erase_locked(const SubscriptionPtr& subscription);
 
-  std::mutex mutex_;  // of the groups; held while one commit is delivered
+  mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
   std::vector<Pending> pending_;
-  std::vector<SubscriptionPtr> lagging_;  // found while delivering, ended behind it
+  std::vector<SubscriptionPtr> lagging_;  // told so once mutex_ is free
+  std::atomic<uint64_t> lagged_{0};       // how often one fell behind
   std::vector<SubscriptionPtr> ended_;    // told so once mutex_ is free
   std::unordered_map<Scope, Groups, ScopeHash> scopes_;
   std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;

@@ -74,6 +74,8 @@ Result<> SnapshotReader::start(Seq after, uint64_t newest) {
   row_ = 0;
   last_.reset();
   KALAM_TRY(at_row_, advance());
+  KALAM_CHECK(load_removals());
+  next_removal_ = static_cast<size_t>(std::ranges::upper_bound(removals_, after, {}, &Change::seq) - removals_.begin());
   return {};
 }
 
@@ -113,20 +115,44 @@ Result<SnapshotReader::Batch> SnapshotReader::next(std::optional<Seq> after) {
     KALAM_TRY(at_row_, advance());
   }
   batch.control.has_more = at_row_;
+  take_removals(at_row_ ? *last_ : INT64_MAX, batch.removals);
   return batch;
 }
 
-Result<std::vector<SnapshotReader::Removal>> SnapshotReader::removals() const {
-  std::vector<Removal> removals;
-  if (!options_.from) return removals;
-  KALAM_CHECK(add_deleted(removals));
-  KALAM_CHECK(add_filtered_out(removals));
-  std::ranges::sort(removals, {}, &Removal::seq);
-  return removals;
+Result<bool> SnapshotReader::next_changes(std::vector<Change>& changes, size_t max_bytes) {
+  if (result_ == nullptr) {
+    KALAM_CHECK(check_cursor());
+    KALAM_CHECK(start(options_.from.value_or(0), 0));
+  }
+  for (size_t bytes = 0; at_row_ && bytes < max_bytes;) {
+    take_removals(row_seq(), changes);
+    std::string row;
+    append_row(row);
+    changes.push_back({row_seq(), protocol::change_tail(protocol::ChangeType::kUpdate, row, "")});
+    bytes += changes.back().tail.size();
+    KALAM_TRY(at_row_, advance());
+  }
+  if (!at_row_) take_removals(INT64_MAX, changes);
+  return at_row_;
+}
+
+void SnapshotReader::take_removals(Seq up_to, std::vector<Change>& out) {
+  for (; next_removal_ < removals_.size() && removals_[next_removal_].seq <= up_to; ++next_removal_) {
+    out.push_back(removals_[next_removal_]);
+  }
+}
+
+Result<> SnapshotReader::load_removals() {
+  removals_.clear();
+  if (!options_.from) return {};
+  KALAM_CHECK(add_deleted(removals_));
+  KALAM_CHECK(add_filtered_out(removals_));
+  std::ranges::sort(removals_, {}, &Change::seq);
+  return {};
 }
 
 // A deleted row is to be forgotten by whoever may have had it. Tombstones are hot.
-Result<> SnapshotReader::add_deleted(std::vector<Removal>& removals) const {
+Result<> SnapshotReader::add_deleted(std::vector<Change>& removals) const {
   const auto cursor = services_.storage.hot().scan_changes(query_->table->id, query_->scope, *options_.from, snapshot_);
   while (true) {
     KALAM_TRY(const auto record, cursor->next());
@@ -138,7 +164,7 @@ Result<> SnapshotReader::add_deleted(std::vector<Removal>& removals) const {
 }
 
 // A live row, hot or flushed since, if the filter does not take it any more.
-Result<> SnapshotReader::add_filtered_out(std::vector<Removal>& removals) const {
+Result<> SnapshotReader::add_filtered_out(std::vector<Change>& removals) const {
   if (!query_->shape.has_where) return {};
   OneTable source(services_, *query_, snapshot_);
   KALAM_TRY(const auto rows, services_.engine.other_rows(*query_->statement, source, query_context(), *options_.from));

@@ -22,7 +22,16 @@ class SnapshotReader {
   // The last commit that the snapshot holds.
   Seq boundary() const { return snapshot_->seq(); }
 
+  // A change as the tail of a message.
+  struct Change {
+    Seq seq = 0;
+    std::string tail;
+  };
   struct Batch {
+    // What a client that resumes must forget: rows deleted since its cursor and rows that have left the filter, in
+    // `_seq` order, up to the last row of the batch. They go ahead of the rows: who has the batch has all up to its
+    // last_seq_id.
+    std::vector<Change> removals;
     std::string rows_json;  // objects separated by commas
     protocol::BatchControl control;
   };
@@ -31,20 +40,20 @@ class SnapshotReader {
   // known any more.
   Result<Batch> next(std::optional<Seq> after);
 
-  // What a client that resumes must forget, as tails of change messages: rows deleted since its cursor and rows that
-  // have left the filter, in `_seq` order.
-  struct Removal {
-    Seq seq = 0;
-    std::string tail;
-  };
-  Result<std::vector<Removal>> removals() const;
+  // Appends the same as changes, for a subscriber who has fallen behind: in `_seq` order, the rows as updates, since
+  // older versions of them may be known. About `max_bytes` at a time; false when there are no more. Errors: those of
+  // next().
+  Result<bool> next_changes(std::vector<Change>& changes, size_t max_bytes);
 
  private:
   Result<> check_cursor() const;
   Result<> start(Seq after, uint64_t newest);
   duck::QueryContext query_context() const;
-  Result<> add_deleted(std::vector<Removal>& removals) const;
-  Result<> add_filtered_out(std::vector<Removal>& removals) const;
+  Result<> load_removals();
+  Result<> add_deleted(std::vector<Change>& removals) const;
+  Result<> add_filtered_out(std::vector<Change>& removals) const;
+  // Appends the removals up to there that have not been handed out.
+  void take_removals(Seq up_to, std::vector<Change>& out);
   // Moves to the next row; false at the end.
   Result<bool> advance();
   Seq row_seq() const;
@@ -65,6 +74,8 @@ class SnapshotReader {
   bool at_row_ = false;      // a row is ready to be handed out
   std::optional<Seq> last_;  // of the rows handed out by the running query
   uint32_t batch_number_ = 0;
+  std::vector<Change> removals_;  // of a client that resumes
+  size_t next_removal_ = 0;
 };
 
 }  // namespace kalamdb::live

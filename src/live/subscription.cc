@@ -1,5 +1,6 @@
 #include "live/subscription.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kalamdb::live {
@@ -7,17 +8,23 @@ namespace kalamdb::live {
 bool Subscription::deliver(std::vector<Delivery>& deliveries) {
   const std::lock_guard lock(mutex_);
   for (Delivery& delivery : deliveries) {
-    if (closed_) return true;
-    if (!live_) waiting_bytes_ += delivery.frame->payload.size();
-    if (waiting_bytes_ + connection_->queued_bytes() > kMaxWaitingBytes) {
-      closed_ = true;
-      waiting_.clear();
-      return false;
-    }
-    if (live_) {
+    const size_t bytes = delivery.frame->payload.size();
+    if (state_ == State::kWaiting && !overflowed_) {
+      waiting_bytes_ += bytes;
+      overflowed_ = waiting_bytes_ > socket_->max_queued_bytes;
+      if (overflowed_) {
+        waiting_.clear();
+      } else {
+        waiting_.push_back(std::move(delivery));
+      }
+    } else if (state_ == State::kLive) {
+      // One change may be larger than the bound.
+      const size_t queued = connection_->queued_bytes();
+      if (queued > 0 && queued + bytes > socket_->max_queued_bytes) {
+        state_ = State::kBehind;
+        return false;
+      }
       send_locked(std::move(delivery));
-    } else {
-      waiting_.push_back(std::move(delivery));
     }
   }
   return true;
@@ -27,24 +34,38 @@ void Subscription::send_locked(Delivery delivery) {
   if (delivery.seq != kNotAChange) {
     if (delivery.seq <= boundary_) return;
     last_delivered_.store(delivery.seq, std::memory_order_relaxed);
+    delivered_.fetch_add(1, std::memory_order_relaxed);
   }
   connection_->send(std::move(delivery.frame));
 }
 
-void Subscription::go_live(Seq boundary, std::vector<net::FramePtr> frames) {
+bool Subscription::go_live(Seq boundary, std::vector<net::FramePtr> frames) {
   const std::lock_guard lock(mutex_);
-  if (closed_) return;
+  if (state_ == State::kClosed) return true;
   for (auto& frame : frames) connection_->send(std::move(frame));
   boundary_ = boundary;
   for (auto& delivery : waiting_) send_locked(std::move(delivery));
   waiting_.clear();
+  state_ = overflowed_ ? State::kBehind : State::kLive;
+  return !overflowed_;
+}
+
+bool Subscription::is_behind() {
+  const std::lock_guard lock(mutex_);
+  return state_ == State::kBehind;
+}
+
+Seq Subscription::catch_up() {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::kBehind) state_ = State::kWaiting;
+  overflowed_ = false;
   waiting_bytes_ = 0;
-  live_ = true;
+  return std::max(boundary_, last_delivered());
 }
 
 void Subscription::close() {
   const std::lock_guard lock(mutex_);
-  closed_ = true;
+  state_ = State::kClosed;
   waiting_.clear();
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/ids.h"
 #include "net/websocket.h"
+#include "protocol/live_messages.h"
 
 namespace kalamdb::live {
 
@@ -22,25 +23,58 @@ struct Delivery {
   net::FramePtr frame;
 };
 
+// What its changes say nothing of.
+struct SubscriptionFacts {
+  std::string sql;
+  std::string options;  // JSON; empty: none
+  int64_t created_at_us = 0;
+};
+
+// A socket as its subscriptions know it.
+struct ClientSocket {
+  ClientSocket(std::string id, UserId user, std::shared_ptr<net::WebSocketConnection> connection)
+      : id(std::move(id)), user(std::move(user)), connection(std::move(connection)) {}
+
+  const std::string id;
+  const UserId user;
+  const std::shared_ptr<net::WebSocketConnection> connection;
+  size_t max_queued_bytes = 4 << 20;        // of changes that the client has not taken
+  std::atomic<int64_t> last_message_us{0};  // from the client
+};
+
 // Delivers changes to its socket in the order in which they are given. Until go_live() they wait behind the snapshot.
-// Thread-safe.
+//
+// Memory is bounded: when more waits than ClientSocket::max_queued_bytes, on the socket or behind the snapshot, the
+// subscription falls behind. Changes then pass it by, until it catches up from the tables themselves: catch_up() tells
+// where to begin, and go_live() goes on behind what was read. Thread-safe.
 class Subscription {
  public:
-  Subscription(std::string id, std::shared_ptr<net::WebSocketConnection> connection, bool gzip)
-      : id_(std::move(id)), connection_(std::move(connection)), gzip_(gzip) {}
+  Subscription(std::string id, std::shared_ptr<ClientSocket> socket, protocol::FrameFormat format,
+               SubscriptionFacts facts)
+      : id_(std::move(id)),
+        socket_(std::move(socket)),
+        connection_(socket_->connection),
+        format_(format),
+        facts_(std::move(facts)) {}
 
   const std::string& id() const { return id_; }
-  bool gzip() const { return gzip_; }
+  protocol::FrameFormat format() const { return format_; }
+  const ClientSocket& socket() const { return *socket_; }
+  const SubscriptionFacts& facts() const { return facts_; }
+  // "{user}-{connection}-{subscription}"
+  std::string live_id() const { return socket_->user.value + "-" + socket_->id + "-" + id_; }
 
-  // Changes in order; from the hub's thread. False when the subscriber has fallen too far behind (more than
-  // kMaxWaitingBytes) and not all were queued. From then on nothing is, so that no later change can hide the gap; the
-  // caller ends the subscription.
+  // Changes in order; from the hub's thread. False when a live subscription has just fallen behind: the caller tells
+  // the client, and calls fell_behind().
   bool deliver(std::vector<Delivery>& deliveries);
   // Sends a frame of the subscription ahead of every change that still waits (acknowledgements, batches, errors).
   void send(net::FramePtr frame) { connection_->send(std::move(frame)); }
   // The snapshot holds everything up to `boundary`: earlier changes that wait are dropped, later ones sent, in order.
-  // `frames` go first.
-  void go_live(Seq boundary, std::vector<net::FramePtr> frames);
+  // `frames` go first. False when too much waited: it has fallen behind.
+  bool go_live(Seq boundary, std::vector<net::FramePtr> frames);
+  bool is_behind();
+  // From here on changes wait again; the client has everything up to what is returned.
+  Seq catch_up();
   // Nothing is sent any more.
   void close();
   // What ended() calls, once and from any thread: the server has ended the subscription, not its client. Set before the
@@ -49,27 +83,35 @@ class Subscription {
   void ended() const {
     if (on_ended_) on_ended_();
   }
-  // Closes the socket with 1013: its client has fallen behind and resumes from its cursor.
-  void close_socket_lagging() { connection_->close(1013, "Too far behind; reconnect and resume"); }
+  // What fell_behind() calls, from any thread. Set before the first change can come.
+  void on_behind(std::function<void()> callback) { on_behind_ = std::move(callback); }
+  void fell_behind() const {
+    if (on_behind_) on_behind_();
+  }
 
   Seq last_delivered() const { return last_delivered_.load(std::memory_order_relaxed); }
-
-  static constexpr size_t kMaxWaitingBytes = 16 << 20;
+  uint64_t delivered() const { return delivered_.load(std::memory_order_relaxed); }  // changes
 
  private:
+  enum class State : uint8_t { kWaiting, kLive, kBehind, kClosed };
+
   void send_locked(Delivery delivery);
 
   const std::string id_;
+  const std::shared_ptr<ClientSocket> socket_;
   const std::shared_ptr<net::WebSocketConnection> connection_;
-  const bool gzip_;
+  const protocol::FrameFormat format_;
+  const SubscriptionFacts facts_;
   std::function<void()> on_ended_;
+  std::function<void()> on_behind_;
   std::mutex mutex_;
-  bool live_ = false;
-  bool closed_ = false;
+  State state_ = State::kWaiting;
+  bool overflowed_ = false;  // some that should wait do not
   Seq boundary_ = 0;
   std::deque<Delivery> waiting_;
   size_t waiting_bytes_ = 0;
   std::atomic<Seq> last_delivered_{0};
+  std::atomic<uint64_t> delivered_{0};
 };
 using SubscriptionPtr = std::shared_ptr<Subscription>;
 

@@ -29,8 +29,14 @@ class SubscriptionTest : public testing::Test {
     return subscription_.deliver(one);
   }
 
+  static constexpr size_t kMaxQueued = 1000;
   std::shared_ptr<FakeConnection> connection_ = std::make_shared<FakeConnection>();
-  Subscription subscription_{"s", connection_, false};
+  std::shared_ptr<ClientSocket> socket_ = [this] {
+    auto socket = std::make_shared<ClientSocket>("c", UserId("u"), connection_);
+    socket->max_queued_bytes = kMaxQueued;
+    return socket;
+  }();
+  Subscription subscription_{"s", socket_, protocol::kPlainText, {}};
 };
 
 TEST_F(SubscriptionTest, WhatWaitsBehindTheSnapshotGoesOnceAndInOrder) {
@@ -43,23 +49,55 @@ TEST_F(SubscriptionTest, WhatWaitsBehindTheSnapshotGoesOnceAndInOrder) {
   EXPECT_EQ(subscription_.last_delivered(), 4);
 }
 
-// The socket may take more again before the hub has ended the subscription: a change that was left out must stay the
-// first that the client has not seen.
-TEST_F(SubscriptionTest, NothingFollowsAGap) {
-  subscription_.go_live(0, {});
+TEST_F(SubscriptionTest, WhoFallsBehindMissesChangesUntilTheyCatchUp) {
+  EXPECT_TRUE(subscription_.go_live(0, {}));
   ASSERT_TRUE(deliver({1, frame("1")}));
-  connection_->queued = Subscription::kMaxWaitingBytes + 1;
+  connection_->queued = kMaxQueued;
   EXPECT_FALSE(deliver({2, frame("2")}));
+  EXPECT_TRUE(subscription_.is_behind());
+  // The socket takes more again, but what follows would hide the gap.
   connection_->queued = 0;
   EXPECT_TRUE(deliver({3, frame("3")}));
-  EXPECT_EQ(connection_->sent, (std::vector<std::string>{"1"}));
   EXPECT_EQ(subscription_.last_delivered(), 1);
+  EXPECT_EQ(subscription_.catch_up(), 1);
+  EXPECT_FALSE(subscription_.is_behind());
+  ASSERT_TRUE(deliver({4, frame("4")}));
+  ASSERT_TRUE(deliver({5, frame("5")}));
+  EXPECT_TRUE(subscription_.go_live(4, {frame("2 to 4, as read")}));
+  ASSERT_TRUE(deliver({6, frame("6")}));
+  EXPECT_EQ(connection_->sent, (std::vector<std::string>{"1", "2 to 4, as read", "5", "6"}));
+  EXPECT_EQ(subscription_.delivered(), 3U);
 }
 
-TEST_F(SubscriptionTest, AGapBehindTheSnapshotIsNotForgotten) {
-  EXPECT_FALSE(deliver({1, frame(std::string(Subscription::kMaxWaitingBytes + 1, 'x'))}));
-  EXPECT_TRUE(deliver({2, frame("2")}));
-  subscription_.go_live(0, {frame("rows")});
+TEST_F(SubscriptionTest, WhatDoesNotFitBehindTheSnapshotIsReadLater) {
+  EXPECT_TRUE(deliver({1, frame("1")}));
+  EXPECT_TRUE(deliver({2, frame(std::string(kMaxQueued, 'x'))}));
+  EXPECT_TRUE(deliver({3, frame("3")}));
+  EXPECT_FALSE(subscription_.is_behind());
+  EXPECT_FALSE(subscription_.go_live(1, {frame("rows")}));
+  EXPECT_TRUE(subscription_.is_behind());
+  EXPECT_EQ(connection_->sent, (std::vector<std::string>{"rows"}));
+  EXPECT_EQ(subscription_.catch_up(), 1);
+  // Once more, while it catches up.
+  EXPECT_TRUE(deliver({4, frame(std::string(kMaxQueued + 1, 'x'))}));
+  EXPECT_FALSE(subscription_.go_live(3, {frame("2 and 3, as read")}));
+  EXPECT_EQ(subscription_.catch_up(), 3);
+  EXPECT_TRUE(subscription_.go_live(4, {frame("4, as read")}));
+  EXPECT_TRUE(deliver({5, frame("5")}));
+  EXPECT_EQ(connection_->sent, (std::vector<std::string>{"rows", "2 and 3, as read", "4, as read", "5"}));
+}
+
+TEST_F(SubscriptionTest, OneChangeMayBeLargerThanTheBound) {
+  EXPECT_TRUE(subscription_.go_live(0, {}));
+  EXPECT_TRUE(deliver({1, frame(std::string(2 * kMaxQueued, 'x'))}));
+  EXPECT_FALSE(subscription_.is_behind());
+}
+
+TEST_F(SubscriptionTest, NothingFollowsTheEnd) {
+  EXPECT_TRUE(subscription_.go_live(0, {}));
+  subscription_.close();
+  EXPECT_TRUE(deliver({1, frame("1")}));
+  EXPECT_TRUE(subscription_.go_live(1, {frame("rows")}));
   EXPECT_TRUE(connection_->sent.empty());
 }
 

@@ -77,13 +77,27 @@ std::string change_tail(ChangeType type, std::string_view row_json, std::string_
 std::string change_message(std::string_view subscription_id, std::string_view tail);
 std::string live_error_message(std::string_view subscription_id, std::string_view code, std::string_view message);
 
+// How what a connection gets is encoded.
+struct FrameFormat {
+  bool gzip = true;
+  bool msgpack = false;
+
+  bool operator==(const FrameFormat&) const = default;
+};
+inline constexpr FrameFormat kPlainText{.gzip = false};
+
 struct EncodedFrame {
   std::string payload;
   bool binary = false;
 };
 
-// Compresses payloads of 512 bytes and more where that is allowed and makes them smaller; such a frame is binary, every
-// other one text.
-EncodedFrame encode_frame(std::string json, bool gzip_allowed);
+// Compresses payloads of 512 bytes and more where that is allowed and makes them smaller. Such a frame is binary, as is
+// one of MessagePack, every other one text.
+EncodedFrame encode_frame(std::string json, FrameFormat format);
+
+// The JSON of a client's MessagePack message (https://github.com/msgpack/msgpack/blob/master/spec.md), which may be
+// compressed by gzip. Errors: kInvalidInput for what is none, is nested deeper than any message, or would have more
+// than `max_bytes` uncompressed.
+Result<std::string> decode_msgpack(std::string_view payload, size_t max_bytes);
 
 }  // namespace kalamdb::protocol

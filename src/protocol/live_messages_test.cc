@@ -130,11 +130,11 @@ std::string gunzip(const std::string& bytes) {
 
 TEST(LiveMessages, LargePayloadsAreCompressedWhereThatHelps) {
   const std::string small(511, 'a');
-  EXPECT_FALSE(encode_frame(small, true).binary);
+  EXPECT_FALSE(encode_frame(small, {}).binary);
   const std::string large(512, 'a');
-  EXPECT_EQ(encode_frame(large, false).payload, large);
+  EXPECT_EQ(encode_frame(large, kPlainText).payload, large);
   for (int round = 0; round < 3; ++round) {
-    const EncodedFrame frame = encode_frame(large, true);
+    const EncodedFrame frame = encode_frame(large, {});
     EXPECT_TRUE(frame.binary);
     EXPECT_TRUE(frame.payload.starts_with("\x1f\x8b"));
     EXPECT_EQ(gunzip(frame.payload), large);
@@ -142,9 +142,36 @@ TEST(LiveMessages, LargePayloadsAreCompressedWhereThatHelps) {
   std::string noise;
   uint32_t state = 1;
   for (int i = 0; i < 600; ++i) noise.push_back(static_cast<char>((state = state * 1664525 + 1013904223) >> 24));
-  const EncodedFrame frame = encode_frame(noise, true);
+  const EncodedFrame frame = encode_frame(noise, {});
   EXPECT_FALSE(frame.binary);
   EXPECT_EQ(frame.payload, noise);
+}
+
+TEST(LiveMessages, MessagePackIsAnotherFormOfTheSame) {
+  const std::string json =
+      R"({"type":"change","b":[1,-1,300,1.5,0.1,null,true],"a":{"text":"\u00e9","big":9007199254740993}})";
+  const EncodedFrame plain = encode_frame(json, {.gzip = false, .msgpack = true});
+  EXPECT_TRUE(plain.binary);
+  EXPECT_EQ(plain.payload.substr(0, 6),
+            "\x83\xA4"
+            "type");
+  EXPECT_EQ(decode_msgpack(plain.payload, 1000).value(),
+            R"({"type":"change","b":[1,-1,300,1.5,0.1,null,true],"a":{"text":"é","big":9007199254740993}})");
+  const std::string large = R"({"text":")" + std::string(2000, 'x') + R"("})";
+  const EncodedFrame compressed = encode_frame(large, {.gzip = true, .msgpack = true});
+  EXPECT_LT(compressed.payload.size(), 100U);
+  EXPECT_EQ(decode_msgpack(compressed.payload, 3000).value(), large);
+  const auto bomb = decode_msgpack(compressed.payload, 1000);
+  ASSERT_FALSE(bomb);
+  EXPECT_EQ(bomb.error().message, "Message exceeds maximum size of 1000 bytes");
+  // Sixteen deep is accepted, more is not, however deep.
+  EXPECT_TRUE(decode_msgpack(std::string(16, '\x91') + '\xC0', 1000));
+  for (const size_t depth : {17, 1'000'000}) EXPECT_FALSE(decode_msgpack(std::string(depth, '\x91') + '\xC0', 1000));
+  for (const std::string_view bad :
+       {std::string_view(""), std::string_view("\xC1"), std::string_view("\x81"), std::string_view("\xC0\xC0"),
+        std::string_view("\x1F\x8B"), std::string_view("\x1F\x8Bxxxxxxxxxxxxxxxxxxxxx")}) {
+    EXPECT_FALSE(decode_msgpack(bad, 1000));
+  }
 }
 
 }  // namespace

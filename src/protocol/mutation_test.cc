@@ -8,6 +8,7 @@
 #include "protocol/auth_messages.h"
 #include "protocol/json_reader.h"
 #include "protocol/live_messages.h"
+#include "protocol/msgpack.h"
 #include "protocol/sql_request.h"
 
 namespace kalamdb::protocol {
@@ -62,6 +63,18 @@ TEST(Mutation, DamagedMessagesAreAnsweredWithAValueOrAnError) {
   }
   EXPECT_GT(accepted, 100U) << "the mutations are too wild to reach deep into the parsers";
   EXPECT_GT(refused, 100U);
+}
+
+TEST(Mutation, DamagedMessagePackIsAnsweredWithAValueOrAnError) {
+  std::mt19937 random(20240102);
+  size_t accepted = 0;
+  for (int round = 0; round < 100'000; ++round) {
+    const std::string bytes = mutate(to_msgpack(kSeeds[random() % kSeeds.size()]), random);
+    const auto json = decode_msgpack(bytes, 1 << 20);
+    if (json) (void)parse_client_message(*json);
+    accepted += json ? 1 : 0;
+  }
+  EXPECT_GT(accepted, 100U);
 }
 
 TEST(Mutation, WhateverIsEncodedIsValidJson) {

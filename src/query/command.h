@@ -44,6 +44,7 @@ struct QueryLimits {
   uint64_t eviction_batch_size = 10'000;  // STREAM rows of one step
   uint64_t deletion_grace_days = 30;      // how long a dropped user can come back
   uint64_t job_retention_days = 30;       // how long jobs are remembered
+  uint64_t manifest_ttl_days = 7;         // how long manifests without segments stay
   unsigned bcrypt_cost = 12;
   auth::PasswordPolicy passwords;
   uint64_t max_statement_bytes = 512 << 20;  // of the rows that one INSERT writes

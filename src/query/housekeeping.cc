@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "query/table_job.h"
+#include "query/user_export.h"
 
 namespace kalamdb::query {
 
@@ -16,6 +17,8 @@ using nlohmann::json;
 
 // Records that go in one commit.
 constexpr uint64_t kJobBatch = 10'000;
+
+constexpr int64_t kDayUs = 86'400'000'000;
 
 json position_of(const jobs::Job& job) {
   auto position = json::parse(job.position, nullptr, false);
@@ -125,6 +128,7 @@ Result<Decision> run_user_cleanup(const Services& services, const jobs::Job& job
       return Decision::more(next.dump(), json{{"rows_deleted", rows + removed.rows}}.dump());
     }
   }
+  KALAM_CHECK(remove_exports(services, user));
   if (record != nullptr) KALAM_CHECK(services.catalog.remove_user(user.value));
   return Decision::completed(json{
       {"message", "Cleaned up user " + user.value + " - " + std::to_string(rows) + " rows" + " in " +
@@ -141,12 +145,22 @@ Result<Decision> run_job_cleanup(const Services& services, const jobs::Job& job,
             services.jobs.remove_ended(services.clock.now_us() - days * 86'400'000'000, kJobBatch));
   removed += batch;
   if (batch == kJobBatch) return Decision::more(json{{"removed", removed}}.dump(), "{}");
+  KALAM_CHECK(remove_exports(services, std::nullopt));
   return Decision::completed(json{
       {"message", "Job history cleanup completed - " + std::to_string(removed) + " jobs" + " and " +
                       std::to_string(removed) + " job_nodes deleted (retention: " + std::to_string(days) + " days" +
                       ")"},
       {"records_deleted",
        removed}}.dump());
+}
+
+Result<Decision> run_manifest_eviction(const Services& services, const jobs::Job& job, const std::stop_token& stop) {
+  const auto days = json::parse(job.parameters).at("ttl_days").get<int64_t>();
+  KALAM_TRY(const uint64_t evicted, services.storage.evict_manifests(services.clock.now_us() - days * kDayUs, stop));
+  const json message{{"message", "Evicted " + std::to_string(evicted) +
+                                     " stale manifest entries (ttl_days=" + std::to_string(days) + ")"},
+                     {"records_evicted", evicted}};
+  return evicted == 0 ? Decision::skipped(message.dump()) : Decision::completed(message.dump());
 }
 
 // Refuses parameters without these members.
@@ -190,7 +204,7 @@ std::string scheduled_key(JobType type, const std::string& subject, int64_t now_
 }
 
 bool is_in_grace(const Services& services, const catalog::User& user) {
-  const int64_t grace_us = static_cast<int64_t>(services.limits.deletion_grace_days) * 86'400'000'000;
+  const int64_t grace_us = static_cast<int64_t>(services.limits.deletion_grace_days) * kDayUs;
   return services.clock.now_us() < user.deleted_at_us + grace_us;
 }
 
@@ -217,6 +231,10 @@ Result<std::string> start_job_cleanup(const Services& services) {
   return start_scheduled(services, JobType::kJobCleanup, {{"retention_days", services.limits.job_retention_days}}, "");
 }
 
+Result<std::string> start_manifest_eviction(const Services& services) {
+  return start_scheduled(services, JobType::kManifestEviction, {{"ttl_days", services.limits.manifest_ttl_days}}, "");
+}
+
 void register_housekeeping(const Services& services, jobs::JobManager& jobs) {
   using Run = Result<Decision> (*)(const Services& services, const jobs::Job& job, const std::stop_token& stop);
   const auto add = [&](JobType type, Run run, std::function<Result<>(const json&)> validate) {
@@ -229,6 +247,8 @@ void register_housekeeping(const Services& services, jobs::JobManager& jobs) {
       requires_members({"internal_id", "ttl_seconds", "batch_size"}, {"namespace", "table"}));
   add(JobType::kUserCleanup, run_user_cleanup, requires_members({}, {"user_id"}));
   add(JobType::kJobCleanup, run_job_cleanup, requires_members({"retention_days"}, {}));
+  add(JobType::kUserExport, run_user_export, requires_members({}, {"user_id", "export_id"}));
+  add(JobType::kManifestEviction, run_manifest_eviction, requires_members({"ttl_days"}, {}));
 }
 
 }  // namespace kalamdb::query

@@ -11,6 +11,8 @@ Result<std::string> start_retention(const Services& services, const model::Table
 Result<std::string> start_eviction(const Services& services, const model::TableDefinition& table);
 Result<std::string> start_user_cleanup(const Services& services, const catalog::User& user);
 Result<std::string> start_job_cleanup(const Services& services);
+// Of manifests without segments, which users who have gone leave.
+Result<std::string> start_manifest_eviction(const Services& services);
 
 // "{type}:{subject}:{YYYY-MM-DD-HH}", which a scheduled job has in the hour of `now_us`.
 std::string scheduled_key(jobs::JobType type, const std::string& subject, int64_t now_us);

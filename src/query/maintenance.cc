@@ -16,9 +16,19 @@ std::string id_key(const model::TableDefinition& table) { return table.namespace
 
 Result<std::string> run_flush(const Services& services, const jobs::Job& job, const std::stop_token& stop) {
   const Subject subject = subject_of(job);
+  model::TablePtr flushed_table;
   KALAM_TRY(const auto flushed, on_current(services, subject, [&](const model::TablePtr& table) {
+              flushed_table = table;
               return services.storage.flush(table, stop);
             }));
+  if (flushed.fragmented > 0) {
+    const auto compaction = start_compaction(services, flushed_table, std::nullopt, UserId());
+    // One that is live, or stopped with the server, does the work.
+    if (!compaction && compaction.error().code != ErrorCode::kIdempotentConflict &&
+        compaction.error().code != ErrorCode::kUnavailable) {
+      log::error("compaction of {} cannot start: {}", flushed_table->qualified_name(), compaction.error().message);
+    }
+  }
   return nlohmann::json{{"message", "Flushed " + subject.display() + " successfully (" + std::to_string(flushed.rows) +
                                         " rows, " + std::to_string(flushed.segments) + " files)"},
                         {"rows_flushed", flushed.rows},

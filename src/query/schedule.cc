@@ -40,6 +40,7 @@ Schedule::Schedule(const Services& services, const ScheduleOptions& options) : s
   add(options.eviction_interval_s, &Schedule::look_for_evictions);
   add(options.retention_interval_s, &Schedule::look_for_retention);
   add(options.cleanup_interval_s, &Schedule::look_for_cleanups);
+  add(options.manifest_eviction_interval_s, &Schedule::look_for_stale_manifests);
 }
 
 int64_t Schedule::run_due() {
@@ -110,6 +111,16 @@ void Schedule::look_for_retention() {
     } else if (*due) {
       started(start_retention(services_, *table), "retention of " + table->qualified_name());
     }
+  }
+}
+
+void Schedule::look_for_stale_manifests() {
+  const int64_t ttl_us = static_cast<int64_t>(services_.limits.manifest_ttl_days) * 86'400 * kSecondUs;
+  const auto stale = services_.storage.has_stale_manifests(services_.clock.now_us() - ttl_us);
+  if (!stale) {
+    log::error("manifests without segments cannot be looked for: {}", stale.error().message);
+  } else if (*stale) {
+    started(start_manifest_eviction(services_), "eviction of manifests");
   }
 }
 

@@ -13,6 +13,7 @@ struct ScheduleOptions {
   int64_t eviction_interval_s = 60;  // for STREAM rows that are to go
   int64_t retention_interval_s = 3600;
   int64_t cleanup_interval_s = 3600;  // for dropped users and old records of jobs
+  int64_t manifest_eviction_interval_s = 86'400;
 };
 
 // Only starts jobs: what is to do is done by them. Not thread-safe.
@@ -37,6 +38,7 @@ class Schedule {
   void look_for_evictions();
   void look_for_retention();
   void look_for_cleanups();
+  void look_for_stale_manifests();
   bool is_eviction_due(const model::TablePtr& table, int64_t now_us);
 
   const Services& services_;

@@ -15,12 +15,15 @@ struct SettingValue {
   std::string description;
 };
 
+class LiveQueries;  // query/live_queries.h
+
 struct ServerFacts {
   int64_t started_at_us = 0;
   std::string version;
   int64_t node_number = 1;
   std::string data_directory;  // absolute
   std::vector<SettingValue> settings;
+  LiveQueries* live_queries = nullptr;  // it outlives every statement
   // Rows of system.stats that the server adds: names and values as they are now. Called from any thread.
   std::function<std::vector<std::pair<std::string, std::string>>()> counters;
 };

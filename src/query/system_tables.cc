@@ -32,6 +32,7 @@ const SystemTable* find_system_table(std::string_view namespace_id, std::string_
   if (namespace_id == "system" && name.starts_with(kLegacyPrefix)) name.remove_prefix(kLegacyPrefix.size());
   if (namespace_id == "system" && name == "table_schemas") name = "schemas";
   if (namespace_id == "system" && name == "manifest_cache") name = "manifest";
+  if (namespace_id == "system" && name == "live_queries") name = "live";
   for (const SystemTable& table : system_tables()) {
     if (table.namespace_id == namespace_id && table.name == name) return &table;
   }

@@ -61,10 +61,13 @@ struct Config {
   int64_t client_timeout_s = 10;
   int64_t heartbeat_interval_s = 5;
   int64_t auth_timeout_s = 3;
+  int64_t max_queued_bytes = 4 << 20;
+  int64_t lag_timeout_s = 60;
   int64_t flush_check_interval_s = 60;
   int64_t stream_ttl_s = 10;
   int64_t deleted_retention_h = 168;
   int64_t block_cache_bytes = 256 << 20;
+  int64_t segment_metadata_bytes = 64 << 20;
   int64_t write_buffer_bytes = 64 << 20;
   std::string shared_tables_template{cold::kDefaultSharedTemplate};
   std::string user_tables_template{cold::kDefaultUserTemplate};
@@ -81,6 +84,9 @@ struct Config {
   int64_t eviction_batch_size = 10'000;
   int64_t deletion_grace_days = 30;
   int64_t cleanup_interval_s = 3600;
+  int64_t manifest_eviction_interval_s = 86'400;
+  int64_t manifest_ttl_days = 7;
+  int64_t max_small_segments = 8;
   int64_t s3_cache_bytes = 1 << 30;
   bool allow_private_endpoints = false;
   int64_t schema_cache_size = 1000;

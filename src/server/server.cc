@@ -88,6 +88,7 @@ query::QueryLimits query_limits(const Config& config) {
   limits.eviction_batch_size = static_cast<uint64_t>(config.eviction_batch_size);
   limits.deletion_grace_days = static_cast<uint64_t>(config.deletion_grace_days);
   limits.job_retention_days = static_cast<uint64_t>(config.job_retention_days);
+  limits.manifest_ttl_days = static_cast<uint64_t>(config.manifest_ttl_days);
   limits.bcrypt_cost = static_cast<unsigned>(config.bcrypt_cost);
   limits.passwords = password_policy(config);
   limits.max_statement_bytes = static_cast<uint64_t>(config.max_statement_bytes);
@@ -100,7 +101,8 @@ query::ScheduleOptions schedule_options(const Config& config) {
   return {.flush_interval_s = config.flush_check_interval_s,
           .eviction_interval_s = config.eviction_interval_s,
           .retention_interval_s = config.retention_check_interval_s,
-          .cleanup_interval_s = config.cleanup_interval_s};
+          .cleanup_interval_s = config.cleanup_interval_s,
+          .manifest_eviction_interval_s = config.manifest_eviction_interval_s};
 }
 
 api::ApiOptions api_options(const Config& config) {
@@ -113,6 +115,8 @@ api::ApiOptions api_options(const Config& config) {
   options.max_subscriptions_per_user = static_cast<uint32_t>(config.max_subscriptions_per_user);
   options.max_messages_per_second = static_cast<uint32_t>(config.max_messages_per_second);
   options.auth_timeout_ms = config.auth_timeout_s * 1000;
+  options.max_queued_bytes = static_cast<size_t>(config.max_queued_bytes);
+  options.lag_timeout_ms = config.lag_timeout_s * 1000;
   options.max_message_bytes = static_cast<size_t>(config.max_ws_message_bytes);
   options.allowed_origins = config.allowed_origins;
   options.strict_origin_check = config.strict_ws_origin_check;
@@ -130,6 +134,7 @@ Result<> Server::Parts::open_engine() {
   duck::EngineOptions options;
   options.memory_bytes = static_cast<uint64_t>(config.query_memory_bytes);
   options.temp_directory = data_directory + "/tmp";
+  options.segment_metadata_bytes = static_cast<uint64_t>(config.segment_metadata_bytes);
   options.generators.snowflake_id = [this] { return ids->next(); };
   options.generators.uuid_v7 = [this] { return platform::make_uuid_v7(clock, random); };
   options.generators.ulid = [this] { return platform::make_ulid(clock, random); };
@@ -142,6 +147,7 @@ Result<> Server::Parts::open_storage() {
   options.data_directory = data_directory;
   options.durability = config.durability == "os" ? storage::Durability::kOs : storage::Durability::kFsync;
   options.node_number = static_cast<uint16_t>(config.node_number);
+  options.max_small_segments = static_cast<uint64_t>(config.max_small_segments);
   options.hot.block_cache_bytes = static_cast<uint64_t>(config.block_cache_bytes);
   options.hot.write_buffer_bytes = static_cast<uint64_t>(config.write_buffer_bytes);
   // At least half of the threads stay for statements that need no service.
@@ -169,6 +175,11 @@ std::shared_ptr<const query::ServerFacts> Server::Parts::server_facts() {
   facts->node_number = config.node_number;
   facts->data_directory = data_directory;
   facts->settings = list_settings(config);
+  facts->live_queries = &hub;
+  facts->counters = [this] {
+    return std::vector<std::pair<std::string, std::string>>{{"total_live_queries", std::to_string(hub.size())},
+                                                            {"live_lagged_total", std::to_string(hub.lagged())}};
+  };
   return facts;
 }
 

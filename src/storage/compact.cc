@@ -188,4 +188,12 @@ Result<> compact_scope(const SegmentsContext& context, TableMutexes& mutexes, co
   return compacted;
 }
 
+Result<bool> needs_compaction(const SegmentsContext& context, const model::TablePtr& table, const SegmentScope& scope) {
+  const hot::SnapshotPtr snapshot = context.store.snapshot();
+  KALAM_TRY(const auto manifest, context.segments.manifest(scope.key, snapshot));
+  if (manifest == nullptr) return false;
+  KALAM_TRY(const auto deletions, context.segments.all_deletions(scope.key, *manifest, snapshot));
+  return is_fragmented(*table, *manifest, deletions, context.max_segment_rows, context.max_small_segments);
+}
+
 }  // namespace kalamdb::storage

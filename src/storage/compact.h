@@ -23,4 +23,7 @@ namespace kalamdb::storage {
 Result<> compact_scope(const SegmentsContext& context, TableMutexes& mutexes, const model::TablePtr& table,
                        const SegmentScope& scope, CompactKind kind, CompactResult& result);
 
+// Whether the scope has so many small segments, or one of which so many rows are deleted, that a compaction is due.
+Result<bool> needs_compaction(const SegmentsContext& context, const model::TablePtr& table, const SegmentScope& scope);
+
 }  // namespace kalamdb::storage

@@ -58,4 +58,15 @@ std::vector<std::vector<size_t>> plan_compaction(const model::TableDefinition& t
   return groups;
 }
 
+bool is_fragmented(const model::TableDefinition& table, const cold::Manifest& manifest,
+                   const std::vector<DeletionsPtr>& deletions, uint64_t max_segment_rows, uint64_t max_small_segments) {
+  if (max_small_segments == 0) return false;
+  for (size_t i = 0; i < manifest.segments.size(); ++i) {
+    if (is_worn(manifest.segments[i], deletions[i], CompactKind::kOptimize)) return true;
+  }
+  const auto groups = plan_compaction(table, manifest, deletions, CompactKind::kOptimize, max_segment_rows,
+                                      manifest.next_segment, manifest.storage);
+  return std::ranges::any_of(groups, [&](const auto& group) { return group.size() > max_small_segments; });
+}
+
 }  // namespace kalamdb::storage

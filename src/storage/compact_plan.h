@@ -17,6 +17,11 @@ std::vector<std::vector<size_t>> plan_compaction(const model::TableDefinition& t
                                                  uint64_t max_segment_rows, uint64_t first_new,
                                                  std::string_view storage_id);
 
+// Whether there are more small segments that could be merged than that, or one of which many rows are deleted;
+// never if that is 0.
+bool is_fragmented(const model::TableDefinition& table, const cold::Manifest& manifest,
+                   const std::vector<DeletionsPtr>& deletions, uint64_t max_segment_rows, uint64_t max_small_segments);
+
 // How many rows of a segment are not deleted.
 uint64_t live_rows(const cold::SegmentEntry& segment, const DeletionsPtr& deletions);
 

@@ -38,6 +38,22 @@ class CompactTest : public DatabaseTest {
   }
 };
 
+TEST_F(CompactTest, AFlushTellsThatACompactionIsDue) {
+  const auto flushed = [&](int64_t first, int64_t last) {
+    fill(shared_, nobody_, first, last);
+    return flush(shared_)->fragmented;
+  };
+  for (int64_t i = 0; i < 8; ++i) EXPECT_EQ(flushed(10 * i + 1, 10 * i + 10), 0u) << i;
+  EXPECT_EQ(flushed(81, 90), 1u);
+  compact(shared_);
+  EXPECT_EQ(flushed(91, 180), 0u);
+  // What is full counts only when many of its rows are deleted.
+  for (int64_t id = 91; id < 99; ++id) ASSERT_TRUE(remove(shared_, nobody_, id));
+  EXPECT_EQ(flushed(181, 181), 0u);
+  ASSERT_TRUE(remove(shared_, nobody_, 99));
+  EXPECT_EQ(flushed(182, 182), 1u);
+}
+
 TEST_F(CompactTest, SmallSegmentsBecomeFewFullOnesInKeyOrder) {
   fill_segments(shared_, nobody_, 10, 25);
   const CompactResult result = compact(shared_);

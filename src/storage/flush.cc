@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cold/bloom.h"
+#include "storage/compact.h"
 #include "storage/flush_change.h"
 #include "storage/flush_cursor.h"
 #include "storage/manifest_export.h"
@@ -15,7 +16,7 @@ namespace kalamdb::storage {
 namespace {
 
 struct Target {
-  uint64_t segments_version = 0;
+  cold::Manifest current;  // or that of a scope without one
   uint64_t segment_id = 0;
 };
 
@@ -23,8 +24,8 @@ struct Target {
 // all at the next start.
 Result<Target> choose_target(const SegmentsContext& context, const std::string& scope, const Location& location) {
   KALAM_TRY(const auto manifest, context.segments.manifest(scope, nullptr));
-  Target target;
-  if (manifest != nullptr) target = {manifest->segments_version, manifest->next_segment};
+  Target target{manifest != nullptr ? *manifest : context.segments.first_manifest(scope)};
+  target.segment_id = target.current.next_segment;
   while (true) {
     KALAM_TRY(const bool exists, context.files.segment_exists(location, target.segment_id));
     if (!exists) return target;
@@ -64,7 +65,8 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
   FlushChange::Input input{.table = table,
                            .scope = scope,
                            .snapshot = snapshot,
-                           .segments_version = target.segments_version,
+                           .segments_version = target.current.segments_version,
+                           .first = target.current,
                            .segment = {.id = target.segment_id,
                                        .storage = location.storage_id,
                                        .path = location.directory + "/" + cold::segment_file_name(target.segment_id),
@@ -112,8 +114,12 @@ Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& tabl
       KALAM_CHECK(flush_segment(context, table, scope.scope, snapshot, rows, result));
     }
   }();
-  if (result.segments > segments_before) export_manifest(context, table, scope.scope);
-  return flushed;
+  if (result.segments == segments_before) return flushed;
+  export_manifest(context, table, scope.scope);
+  KALAM_CHECK(flushed);
+  KALAM_TRY(const bool is_fragmented, needs_compaction(context, table, scope.scope));
+  if (is_fragmented) ++result.fragmented;
+  return {};
 }
 
 }  // namespace
@@ -138,6 +144,7 @@ Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& tab
     result.rows += mine.rows;
     result.segments += mine.segments;
     result.bytes += mine.bytes;
+    result.fragmented += mine.fragmented;
   };
   {
     std::vector<std::jthread> helpers;

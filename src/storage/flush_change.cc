@@ -83,7 +83,7 @@ Result<> FlushChange::apply(const hot::Store& store, hot::Batch& batch) {
 
 Result<> FlushChange::update_manifest(const hot::Store& store, hot::Batch& batch) const {
   KALAM_TRY(const auto record, store.get_record(RecordSpace::kManifest, input_.scope.key, nullptr));
-  cold::Manifest manifest;
+  cold::Manifest manifest = input_.first;
   if (record) {
     KALAM_TRY(manifest, cold::decode_manifest(*record));
   } else {

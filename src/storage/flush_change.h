@@ -27,6 +27,7 @@ class FlushChange final : public SegmentsChange {
     SegmentScope scope;
     hot::SnapshotPtr snapshot;
     uint64_t segments_version = 0;  // at which the segment's number was chosen
+    cold::Manifest first;           // of a scope that has none: SegmentCache::first_manifest()
     cold::SegmentEntry segment;
     Location location;
     std::string filter_record;

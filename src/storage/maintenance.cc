@@ -17,6 +17,14 @@ namespace kalamdb::storage {
 
 using hot::RecordSpace;
 
+namespace {
+
+bool is_stale(const cold::Manifest& manifest, int64_t before_us) {
+  return manifest.segments.empty() && manifest.updated_at_us < before_us;
+}
+
+}  // namespace
+
 Result<std::vector<SegmentScope>> StorageImpl::segment_scopes(TableId table, const hot::SnapshotPtr& snapshot) const {
   std::vector<SegmentScope> scopes;
   KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table), snapshot,
@@ -155,6 +163,59 @@ Result<UserRemoval> StorageImpl::remove_user(const model::TablePtr& table, const
     if (compacted.bytes_before > compacted.bytes_after) removal.bytes = compacted.bytes_before - compacted.bytes_after;
   }
   return removal;
+}
+
+Result<std::vector<SegmentScope>> StorageImpl::stale_manifests(TableId table, int64_t before_us) const {
+  std::vector<SegmentScope> stale;
+  KALAM_CHECK(store_->scan_records(RecordSpace::kManifest, hot::table_prefix(table), nullptr,
+                                   [&](std::string_view key, std::string_view record) {
+                                     const auto manifest = cold::decode_manifest(record);
+                                     auto scope = scope_of_key(key);
+                                     if (manifest && scope && is_stale(*manifest, before_us))
+                                       stale.push_back(*std::move(scope));
+                                     return true;
+                                   }));
+  return stale;
+}
+
+Result<bool> StorageImpl::has_stale_manifests(int64_t before_us) {
+  KALAM_TRY(const auto tables, stored_tables(*store_));
+  for (const auto& [id, table] : tables) {
+    KALAM_TRY(const auto stale, stale_manifests(id, before_us));
+    if (!stale.empty()) return true;
+  }
+  return false;
+}
+
+Result<uint64_t> StorageImpl::evict_manifests(int64_t before_us, const std::stop_token& stop) {
+  uint64_t evicted = 0;
+  KALAM_TRY(const auto tables, stored_tables(*store_));
+  for (const auto& [id, table] : tables) {
+    KALAM_TRY(const auto stale, stale_manifests(id, before_us));
+    for (const SegmentScope& scope : stale) {
+      KALAM_CHECK(check_stop(stop));
+      KALAM_TRY(const bool done, evict_manifest(table, scope, before_us));
+      evicted += done ? 1 : 0;
+    }
+  }
+  return evicted;
+}
+
+Result<bool> StorageImpl::evict_manifest(const model::TablePtr& table, const SegmentScope& scope, int64_t before_us) {
+  const auto mutexes = table_mutexes(table->id);
+  const std::scoped_lock lock(mutexes->maintenance, mutexes->segments);
+  KALAM_TRY(auto record, store_->get_record(RecordSpace::kManifest, scope.key, nullptr));
+  if (!record) return false;
+  KALAM_TRY(const cold::Manifest manifest, cold::decode_manifest(*record));
+  if (!is_stale(manifest, before_us)) return false;
+  // First, so that nobody takes it for the manifest of a scope whose record was lost.
+  KALAM_CHECK(segment_files_.remove_exported(manifest));
+  CommitRequest request;
+  request.records.push_back(
+      {.space = RecordSpace::kManifest, .key = scope.key, .value = std::nullopt, .expected = *std::move(record)});
+  segments_->note_removed(scope.key, manifest);
+  KALAM_CHECK(committer_->commit(std::move(request)));
+  return true;
 }
 
 Result<uint64_t> StorageImpl::remove_orphans(const model::TablePtr& table) {

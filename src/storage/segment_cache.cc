@@ -56,6 +56,18 @@ Result<cold::ManifestPtr> SegmentCache::manifest(const std::string& scope, const
   return manifest;
 }
 
+cold::Manifest SegmentCache::first_manifest(const std::string& scope) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = removed_.find(scope);
+  return found == removed_.end() ? cold::Manifest() : found->second;
+}
+
+void SegmentCache::note_removed(const std::string& scope, const cold::Manifest& last) {
+  const std::lock_guard lock(mutex_);
+  removed_[scope] = {
+      .segments_version = last.segments_version, .version = last.version, .next_segment = last.next_segment};
+}
+
 Result<DeletionsPtr> SegmentCache::decode_deletions(const std::string& record_key, std::string_view record) {
   KALAM_TRY(const Seq version, cold::deletions_version(record));
   std::string key = versioned(record_key, static_cast<uint64_t>(version));

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cold/bloom.h"
@@ -38,6 +39,10 @@ class SegmentCache {
   Result<uint64_t> segments_version(const std::string& scope, const hot::SnapshotPtr& snapshot);
   // nullptr for a scope without segments.
   Result<cold::ManifestPtr> manifest(const std::string& scope, const hot::SnapshotPtr& snapshot);
+  // Where a scope without one begins to count: where its last one ended that was removed while the server runs, since
+  // caches know segments by their numbers and others know what they have read by segments_version.
+  cold::Manifest first_manifest(const std::string& scope) const;
+  void note_removed(const std::string& scope, const cold::Manifest& last);
   // nullptr for a segment without deletions.
   Result<DeletionsPtr> deletions(const std::string& scope, uint64_t segment_id, const hot::SnapshotPtr& snapshot);
   // The deletion vectors of all segments of `manifest`, in their order.
@@ -75,10 +80,11 @@ class SegmentCache {
 
   const hot::Store& store_;
   mutable std::mutex mutex_;
-  std::map<std::string, Error, std::less<>> damaged_;  // by scope
-  std::atomic<bool> any_damaged_ = false;              // mostly there are none
-  std::set<std::string> damaged_filters_;              // of which the log tells already
-  std::set<std::string, std::less<>> changed_;         // scopes
+  std::map<std::string, Error, std::less<>> damaged_;        // by scope
+  std::atomic<bool> any_damaged_ = false;                    // mostly there are none
+  std::set<std::string> damaged_filters_;                    // of which the log tells already
+  std::set<std::string, std::less<>> changed_;               // scopes
+  std::unordered_map<std::string, cold::Manifest> removed_;  // by scope: the counters
   // By scope or segment and version; costs are in bytes.
   LruCache<cold::Manifest> manifests_{32 << 20};
   LruCache<PositionSet> deletions_{64 << 20};

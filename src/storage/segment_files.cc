@@ -314,6 +314,11 @@ Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const mod
   return remove_manifests(manifest.segments, {manifest.storage, manifest.directory});
 }
 
+Result<> SegmentFiles::remove_exported(const cold::Manifest& manifest) {
+  KALAM_TRY(const auto objects, storages_.objects(manifest.storage));
+  return objects->remove(object_name(manifest.directory, kManifestFile));
+}
+
 Result<std::string> SegmentFiles::exported_manifest(const cold::Manifest& manifest) const {
   KALAM_TRY(const auto objects, storages_.objects(manifest.storage));
   return objects->get(object_name(manifest.directory, kManifestFile));

@@ -90,6 +90,8 @@ class SegmentFiles {
   void discard_segment(const Location& location, uint64_t segment_id);
   Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,
                            const SegmentScope& scope, const std::vector<DeletionsPtr>& deletions);
+  // Its manifest.json.
+  Result<> remove_exported(const cold::Manifest& manifest);
   // What was exported last.
   Result<std::string> exported_manifest(const cold::Manifest& manifest) const;
   // Segments that no manifest names any more, which remove_segments() is to remove once nobody reads them.

@@ -28,6 +28,7 @@ struct SegmentsContext {
   const platform::Clock& clock;
   platform::FileSystem& disk;
   uint64_t max_segment_rows = 0;
+  uint64_t max_small_segments = 0;
   // Once it is requested, work ends after its next commit: with what check_stop() gives, everything consistent.
   std::stop_token stop = {};
 };

@@ -256,9 +256,18 @@ Result<> check_stop(const std::stop_token& stop) {
 }
 
 SegmentsContext StorageImpl::segments_context(const std::stop_token& stop) {
-  return {*store_,  *committer_, *segments_, segment_files_, *collector_,
-          watches_, engine_,     clock_,     files_,         options_.max_segment_rows,
-          stop};
+  return {.store = *store_,
+          .committer = *committer_,
+          .segments = *segments_,
+          .files = segment_files_,
+          .collector = *collector_,
+          .watches = watches_,
+          .engine = engine_,
+          .clock = clock_,
+          .disk = files_,
+          .max_segment_rows = options_.max_segment_rows,
+          .max_small_segments = options_.max_small_segments,
+          .stop = stop};
 }
 
 std::shared_ptr<TableMutexes> StorageImpl::table_mutexes(TableId table) {

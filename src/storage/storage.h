@@ -29,6 +29,7 @@ struct StorageOptions {
   Durability durability = Durability::kFsync;
   uint16_t node_number = 1;             // for `_seq`, 0 to 1023
   uint64_t max_segment_rows = 200'000;  // at least 1
+  uint64_t max_small_segments = 8;      // that could be merged; more make a scope fragmented
   hot::StoreOptions hot;
   StorageRegistryOptions storages;  // without `data_directory`, which is the one above
   RemoteReaderOptions remote_reads;
@@ -45,6 +46,7 @@ struct FlushResult {
   uint64_t rows = 0;
   uint64_t segments = 0;
   uint64_t bytes = 0;
+  uint64_t fragmented = 0;  // scopes that a compaction would do good
 };
 
 enum class CompactKind : uint8_t {
@@ -197,6 +199,9 @@ class Storage {
   // Files that have other users' rows too are written anew. Running it again is harmless. Safe as compact() is.
   virtual Result<UserRemoval> remove_user(const model::TablePtr& table, const UserId& user,
                                           const std::stop_token& stop = {}) = 0;
+  // Whether there are manifests that have had no segments since before that time; removes them, and returns how many.
+  virtual Result<bool> has_stale_manifests(int64_t before_us) = 0;
+  virtual Result<uint64_t> evict_manifests(int64_t before_us, const std::stop_token& stop = {}) = 0;
   // Makes statistics of columns and Bloom filters for segments whose manifest lacks them. Safe as compact() is.
   virtual Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user,
                                         const std::stop_token& stop = {}) = 0;

@@ -71,6 +71,8 @@ class StorageImpl final : public Storage {
   Result<bool> has_old_tombstones(const model::TablePtr& table, uint64_t retention_hours) override;
   Result<UserRemoval> remove_user(const model::TablePtr& table, const UserId& user,
                                   const std::stop_token& stop) override;
+  Result<bool> has_stale_manifests(int64_t before_us) override;
+  Result<uint64_t> evict_manifests(int64_t before_us, const std::stop_token& stop) override;
   Result<AnalyzeResult> analyze(const model::TablePtr& table, const std::optional<UserId>& user,
                                 const std::stop_token& stop) override;
   Result<std::vector<ManifestInfo>> manifests(const model::TablePtr& table) override;
@@ -137,6 +139,8 @@ class StorageImpl final : public Storage {
   Result<> rebuild(const model::TablePtr& table, const std::string& scope);
   // The last `_seq` that is older than that.
   Seq retained_from(uint64_t retention_hours) const;
+  Result<std::vector<SegmentScope>> stale_manifests(TableId table, int64_t before_us) const;
+  Result<bool> evict_manifest(const model::TablePtr& table, const SegmentScope& scope, int64_t before_us);
   // Returns the commit.
   Result<Seq> erase_segment_records(TableId table);
   Result<> remove_directories(TableId table);

@@ -117,6 +117,34 @@ TEST_F(RemovalTest, AUserGoesAndOthersStay) {
   EXPECT_EQ(*scan(user_table_, ann_), filled(1, 3));
 }
 
+TEST_F(RemovalTest, WhatIsLeftOfAManifestGoesLater) {
+  for (const UserId& user : {ann_, ben_}) fill(user_table_, user, 1, 20);
+  ASSERT_TRUE(flush(user_table_));
+  age();
+  EXPECT_EQ(database_->has_stale_manifests(clock_.now_us()), false);
+  ASSERT_TRUE(database_->remove_user(user_table_, ann_));
+  const int64_t hour_us = 3'600'000'000;
+  EXPECT_EQ(database_->has_stale_manifests(clock_.now_us() - hour_us), false);
+  EXPECT_EQ(database_->evict_manifests(clock_.now_us() - hour_us), 0U);
+  age();
+  EXPECT_EQ(database_->has_stale_manifests(clock_.now_us() - hour_us), true);
+  EXPECT_EQ(database_->evict_manifests(clock_.now_us() - hour_us), 1U);
+  EXPECT_EQ(database_->has_stale_manifests(clock_.now_us() - hour_us), false);
+  EXPECT_EQ(stored_files(),
+            (std::vector<std::string>{"app/messages/ben/batch-0.parquet", "app/messages/ben/manifest.json"}));
+  EXPECT_EQ(database_->users(user_table_, nullptr), std::vector{ben_});
+  // Numbers go on as long as the server runs: caches know files by them.
+  fill(user_table_, ann_, 1, 3);
+  const auto read = *database_->segments_version(user_table_, ann_, nullptr);
+  ASSERT_TRUE(flush(user_table_));
+  EXPECT_EQ((*database_->scan(user_table_, ann_, nullptr))->segments()[0].id, 1U);
+  EXPECT_NE(*database_->segments_version(user_table_, ann_, nullptr), read);
+  EXPECT_EQ(*scan(user_table_, ann_), filled(1, 3));
+  open();
+  EXPECT_EQ(*scan(user_table_, ann_), filled(1, 3));
+  EXPECT_EQ(scan(user_table_, ben_)->size(), 20U);
+}
+
 TEST_F(RemovalTest, ARemovalHoldsWhenTheServerEndsBeforeTheFilesAreGone) {
   fill(user_table_, ann_, 1, 20);
   ASSERT_TRUE(flush(user_table_));

@@ -12,6 +12,13 @@ from kalam_testlib.http_client import wait_for_job
 from kalam_testlib.s3 import S3Service
 
 
+@pytest.fixture(scope="module")
+def server():
+    """One whose files are what statements make of them."""
+    with Server(ServerConfig(compaction={"max_small_segments": 0})) as running:
+        yield running
+
+
 def job_error(root, statement):
     """Runs a statement that starts a job, waits until that has failed, and returns why."""
     job_id = root.result(statement)["message"].rsplit("Job ID: ", 1)[1]

@@ -3,10 +3,18 @@
 import random
 import threading
 
-from kalam_testlib import Server, wait_until
+import pytest
+from kalam_testlib import Server, ServerConfig, wait_until
 from kalam_testlib.ws_client import replica_of
 
 LIVE_JOBS = "WHERE status IN ('new', 'queued', 'running', 'retrying')"
+
+
+@pytest.fixture(scope="module")
+def server():
+    """One whose files are what statements make of them."""
+    with Server(ServerConfig(compaction={"max_small_segments": 0})) as running:
+        yield running
 
 
 def segments(server, *path):
@@ -21,6 +29,22 @@ def fill(root, table, count, rows):
             f" FROM GENERATE_SERIES(0, {rows - 1}) AS s(i)"
         )
         root.flush(table)
+
+
+def test_it_begins_by_itself():
+    with Server() as server:
+        root = server.root()
+        root.run("CREATE NAMESPACE c; CREATE SHARED TABLE c.t (id BIGINT PRIMARY KEY, v TEXT, d DECIMAL(12, 3), b BOOLEAN)")
+        completed = "WHERE job_type = 'compact' AND status = 'completed'"
+        fill(root, "c.t", 8, 100)
+        assert root.count("system.jobs", completed) == 0
+        root.run("INSERT INTO c.t SELECT i, 'v', 1, true FROM GENERATE_SERIES(1000, 100999) AS s(i)")
+        root.flush("c.t")  # which is large enough to stay
+        assert root.count("system.jobs", completed) == 0
+        root.run("UPDATE c.t SET v = 'changed' WHERE id < 21000")
+        root.flush("c.t")
+        wait_until(lambda: root.count("system.jobs", completed) == 1, "a compaction")
+        wait_until(lambda: len(segments(server, "c", "t")) < 9, "fewer files")
 
 
 def test_fewer_files_with_the_same_rows(server, root, ns):

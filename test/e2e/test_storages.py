@@ -203,6 +203,7 @@ def create_storage(s3, name):
 
 
 def s3_config(cache_bytes=1 << 20, **sections):
+    sections.setdefault("compaction", {"max_small_segments": 0})  # files are what statements make of them
     return ServerConfig(storage={"allow_private_endpoints": True, "s3_cache_bytes": cache_bytes}, **sections)
 
 

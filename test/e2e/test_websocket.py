@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 
+import msgpack
 import pytest
 from kalam_testlib import Server, ServerConfig, wait_until
 from kalam_testlib.ws_client import change_row
@@ -51,6 +52,93 @@ def test_bad_token_in_header(server):
     assert ws.handshake.status_code == 101, "the upgrade succeeds; the refusal comes in-band"
     assert ws.wait_closed() == (1008, "Authentication failed")
     assert ws.messages == [{"type": "auth_error", "message": "Invalid credentials"}]
+
+
+# --- MessagePack
+
+
+def test_messagepack_tells_what_json_does(server, root, alice, ns):
+    root.run(f"CREATE USER TABLE {ns}.m (id INT PRIMARY KEY, big BIGINT, real DOUBLE, text TEXT, doc JSON, at TIMESTAMP)")
+    row = "{0}, 9007199254740993, 1.5, 'é' || repeat('x', 300), '{{\"a\":[1,null]}}', NULL"
+    alice.run(f"INSERT INTO {ns}.m SELECT " + row.format("i") + " FROM GENERATE_SERIES(1, 5) AS s(i)")
+    received = []
+    for options in ({}, {"query": "?serialization=msgpack"}, {"query": "?serialization=msgpack&compress=false"}):
+        with server.websocket(alice, **options) as ws:
+            live = ws.subscribe("s", f"SELECT * FROM {ns}.m WHERE id < 100", {"batch_size": 2}).ready()
+            alice.run(f"INSERT INTO {ns}.m VALUES ({row.format(50)})")
+            alice.run(f"UPDATE {ns}.m SET real = 0.1 WHERE id = 50; DELETE FROM {ns}.m WHERE id = 50")
+            ws.wait_for(lambda: len(live.of_type("change")) == 3, "three changes")
+            received.append([{**m, "subscription_id": ""} for m in live.messages])
+            if options:
+                assert ws.messages[0]["protocol"]["serialization"] == "msgpack"
+                assert all(f.binary and not f.is_json for f in ws.frames[1:]) and not ws.frames[0].binary
+    without_seq = [json.dumps(m).replace("_seq", "") for m in received[1]]
+    assert len(without_seq) == 7 and [list(m) for m in received[0]] == [list(m) for m in received[1]]
+    assert received[0][:4] == received[1][:4] == received[2][:4], "the acknowledgement and the snapshot"
+    for other in received[1:]:
+        for ours, theirs in zip(received[0][4:], other[4:]):
+            for message in (ours, theirs):
+                for one in message.get("rows", []) + message.get("old_values", []):
+                    one.pop("_seq", None)
+            assert ours == theirs
+
+
+def test_messagepack_that_is_none(server, alice, table):
+    with server.websocket() as ws:
+        ws.authenticate(alice.token, serialization="msgpack")
+        ws.wait_message(lambda m: m["type"] == "auth_success")
+        bad = [b"", b"\xc1", b"\x81", b"\x91" * 100_000, b"\x81\xa1a" * 50_000, b"\x1f\x8bnot gzip"]
+        bad.append(gzip.compress(b"\xc0" * (64 << 20)))  # a bomb
+        for payload in bad:
+            after = len(ws.messages)
+            ws.send_binary(payload)
+            error = ws.wait_message(lambda m: m["type"] == "error", "an error", after)
+            assert (error["subscription_id"], error["code"]) == ("protocol", "UNSUPPORTED_DATA"), payload[:20]
+        assert all(frame.is_json for frame in ws.frames), "errors are always JSON"
+        ws.send_binary(gzip.compress(msgpack.packb({"type": "ping"})))
+        ws.send_text(json.dumps({"type": "ping"}))
+        ws.subscribe("s", f"SELECT * FROM {table}").wait_ready()
+        ws.send_binary(msgpack.packb({"type": "nonsense"}))
+        assert ws.wait_closed()[0] == 1011
+
+
+# --- system.live, KILL LIVE QUERY
+
+
+def test_live_queries_are_listed_and_killed(server, root, alice, bob, ns):
+    root.run(f"CREATE USER TABLE {ns}.k (id INT PRIMARY KEY)")
+    listed = f"SELECT * FROM system.live WHERE namespace_id = '{ns}' ORDER BY live_id"
+    with server.websocket(alice) as ws, server.websocket(bob) as other:
+        sql = f"SELECT * FROM {ns}.k WHERE id > 0"
+        first = ws.subscribe("a-1", sql, {"batch_size": 5}).ready()
+        ws.subscribe("a-2", sql, None).ready()
+        other.subscribe("b", sql).ready()
+        alice.run(f"INSERT INTO {ns}.k VALUES (1), (2), (-1)")
+        ws.wait_for(lambda: len(first.of_type("change")) == 2, "both changes")
+        rows = root.dicts(listed)
+        assert [(r["subscription_id"], r["user_id"], r["changes"]) for r in rows] == [
+            ("a-1", "alice", "2"),
+            ("a-2", "alice", "2"),
+            ("b", "bob", "0"),
+        ]
+        assert rows[0]["live_id"] == f"alice-{rows[0]['connection_id']}-a-1" and len(rows[0]["connection_id"]) == 32
+        assert rows[0]["connection_id"] == rows[1]["connection_id"] != rows[2]["connection_id"]
+        assert rows[0]["query"] == sql and rows[0]["options"] == '{"batch_size":5}' and rows[1]["options"] is None
+        assert rows[0]["table_name"] == "k" and rows[0]["status"] == "active"
+        assert rows[0]["created_at"] <= rows[0]["last_update"] and rows[0]["created_at"] <= rows[0]["last_ping_at"]
+
+        bob.fails(f"KILL LIVE QUERY '{rows[0]['live_id']}'", status=403)
+        alice.fails("SELECT * FROM system.live", status=403)
+        assert alice.result(f"KILL LIVE QUERY '{rows[0]['live_id']}'")["message"] == f"Live query killed: {rows[0]['live_id']}"
+        ws.wait_error("a-1", "KILLED")
+        root.run(f"KILL LIVE QUERY '{rows[2]['live_id']}'")
+        other.wait_error("b", "KILLED")
+        root.fails(f"KILL LIVE QUERY '{rows[2]['live_id']}'", f"Live query {rows[2]['live_id']} not found")
+        assert [r["subscription_id"] for r in root.dicts(listed)] == ["a-2"]
+        alice.run(f"INSERT INTO {ns}.k VALUES (3)")
+        ws.wait_message(lambda m: m["type"] == "change" and m["subscription_id"] == "a-2" and m["rows"][0]["id"] == 3)
+        assert len(first.of_type("change")) == 2
+    wait_until(lambda: not root.rows(listed), "the end of all subscriptions")
 
 
 def test_timeouts():

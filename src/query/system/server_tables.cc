@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cold/path_template.h"
 #include "platform/process_info.h"
+#include "query/live_queries.h"
 #include "query/maintenance.h"
 #include "query/system_rows.h"
 
@@ -73,6 +74,18 @@ std::vector<Row> job_node_rows(const SystemInput& input) {
     rows.push_back({job.id, job.node_number, std::string(name(job.status)),
                     job.status == jobs::JobStatus::kFailed ? Value(job.message) : Value(), job.created_at_us,
                     job.started_at_us, time_or_null(job.finished_at_us), job.updated_at_us});
+  }
+  return rows;
+}
+
+std::vector<Row> live_rows(const SystemInput& input) {
+  const ServerFacts& facts = *input.services.facts;
+  std::vector<Row> rows;
+  if (facts.live_queries == nullptr) return rows;
+  for (const LiveQuery& live : facts.live_queries->list()) {
+    rows.push_back({live.id, live.connection_id, live.subscription_id, live.namespace_id, live.table, live.user.value,
+                    live.sql, text_or_null(live.options), std::string("active"), live.created_at_us,
+                    live.last_update_us, static_cast<int64_t>(live.changes), facts.node_number, live.last_message_us});
   }
   return rows;
 }
@@ -294,6 +307,24 @@ std::vector<SystemTable> server_tables() {
         {"finished_at", kTime, true},
         {"updated_at", kTime}},
        job_node_rows},
+      {"system",
+       "live",
+       false,
+       {{"live_id", kText},
+        {"connection_id", kText},
+        {"subscription_id", kText},
+        {"namespace_id", kText},
+        {"table_name", kText},
+        {"user_id", kText},
+        {"query", kText},
+        {"options", kJson, true},
+        {"status", kText},
+        {"created_at", kTime},
+        {"last_update", kTime},
+        {"changes", kBigInt},
+        {"node_id", kBigInt},
+        {"last_ping_at", kTime}},
+       live_rows},
       {"system",
        "transactions",
        false,

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 
+import msgpack
 from websockets.client import ClientConnection
 from websockets.frames import Opcode
 from websockets.http11 import Response as HandshakeResponse
@@ -22,28 +23,40 @@ class WsClosed(AssertionError):
 
 
 class Frame:
-    """One message as it came: `binary` and `size` as on the wire, `message` decoded."""
+    """One message as it came: `binary` and `size` as on the wire, `message` decoded from JSON or MessagePack."""
 
     def __init__(self, binary, raw):
         self.binary = binary
         self.size = len(raw)
-        self.message = json.loads(gzip.decompress(raw) if binary else raw)
+        plain = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+        self.is_json = plain.startswith(b"{")
+        self.message = json.loads(plain) if self.is_json else msgpack.unpackb(plain)
 
 
 class WsClient:
-    """One connection. `messages` holds every message in the order of arrival; reading it needs no lock."""
+    """One connection. `messages` holds every message in the order of arrival; reading it needs no lock.
 
-    def __init__(self, host, port, token=None, query="", headers=None, wait_for_auth=True, keep_alive=True):
+    With `small_buffers`, the network holds some 50 kB for a client that stalls, and not several MB."""
+
+    def __init__(self, host, port, token=None, query="", headers=None, wait_for_auth=True, keep_alive=True, small_buffers=False):
         self.changed = threading.Condition()
+        self.speaks_msgpack = "serialization=msgpack" in query
         self.messages = []
         self.frames = []
         self.closed = False
         self.ended = threading.Event()
+        self.reads = threading.Event()  # cleared: nothing is taken from the socket, as by a stalled client
+        self.reads.set()
         self.pongs = 0
         self.partial = []
         self.send_lock = threading.Lock()
         self.connection = ClientConnection(parse_uri(f"ws://{host}:{port}/v1/ws{query}"), max_size=None)
-        self.socket = socket.create_connection((host, port), timeout=DEADLINE_S)
+        self.socket = socket.socket()
+        if small_buffers:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # The server's buffer goes by it.
+        self.socket.settimeout(DEADLINE_S)
+        self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         request = self.connection.connect()
         if token is not None:
@@ -124,6 +137,7 @@ class WsClient:
 
     def read(self):
         while not self.closed:
+            self.reads.wait()
             self.receive()
 
     def close(self):
@@ -173,11 +187,15 @@ class WsClient:
             self.write()
 
     def send(self, message):
-        self.send_text(json.dumps(message))
+        if self.speaks_msgpack:
+            self.send_binary(msgpack.packb(message))
+        else:
+            self.send_text(json.dumps(message))
 
     def authenticate(self, token, **protocol):
         protocol = {"serialization": "json", "compression": "gzip", **protocol}
         self.send({"type": "authenticate", "method": "jwt", "token": token, "protocol": protocol})
+        self.speaks_msgpack = protocol["serialization"] == "msgpack"
 
     def next_batch(self, subscription_id, last_seq_id):
         self.send({"type": "next_batch", "subscription_id": subscription_id, "last_seq_id": last_seq_id})
@@ -187,7 +205,7 @@ class WsClient:
 
     def subscribe(self, subscription_id, sql, options="all", **more):
         """Subscribes and returns a Live that pages through the snapshot. `options`: a dict, None, or "all" for {}."""
-        live = Live(self, subscription_id)
+        live = Live(self, subscription_id, options is not None)
         subscription = {"id": subscription_id, "sql": sql, "options": {} if options == "all" else options, **more}
         self.send({"type": "subscribe", "subscription": subscription})
         return live
@@ -246,7 +264,8 @@ class WsClient:
 class Live:
     """What one subscription has received, checked as it is read."""
 
-    def __init__(self, ws, subscription_id):
+    def __init__(self, ws, subscription_id, has_snapshot=True):
+        self.has_snapshot = has_snapshot
         self.ws = ws
         self.id = subscription_id
         self.first = len(ws.messages)
@@ -296,6 +315,14 @@ class Live:
             if not control["has_more"]:
                 return self.rows
             self.ws.next_batch(self.id, control["last_seq_id"])
+
+    def ready(self):
+        """Waits until it is live; itself."""
+        if self.has_snapshot:
+            self.wait_ready()
+        else:
+            self.wait_ack()
+        return self
 
     def wait_changes(self, count):
         """At least that many changes; all that are here."""

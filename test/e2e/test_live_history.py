@@ -1,0 +1,97 @@
+"""Live queries beside writers, kills, cut and stalled sockets, flush, compaction, vacuum and ALTER: what each
+subscriber received is recorded, and the history proved ordered, unique, atomic, complete, resumable and true.
+
+KALAM_HISTORY_RUNS: how many runs, each with a server of its own (default 4; `make torture` 200).
+KALAM_HISTORY_SEED: that of the first run; each other has the next one (default 1; "random" draws one). A failure names
+the seed, which brings the same statements again, and moments as like as threads allow, and the file of its history.
+"""
+
+import os
+import pathlib
+import random
+import tempfile
+
+import pytest
+from kalam_live.checker import check
+from kalam_live.history import Commit, History, Session, Subscription, short
+from kalam_live.planted import PLANTED, REPEATS, thin_copy
+from kalam_live.run import count, run
+
+RUNS = int(os.environ.get("KALAM_HISTORY_RUNS", "4"))
+
+
+def first_seed():
+    seed = os.environ.get("KALAM_HISTORY_SEED", "1")
+    return random.SystemRandom().randrange(1 << 31) if seed == "random" else int(seed)
+
+
+def run_and_check(seed, **options):
+    try:
+        history = run(seed, **options)
+        problems = check(history)
+        if problems:
+            path = pathlib.Path(tempfile.mkdtemp(prefix="kalamdb-history-")) / f"{seed}.json"
+            history.save(path)
+            raise AssertionError("\n".join([f"{len(problems)} problems, the history is {path}", *problems]))
+    except BaseException as failure:
+        raise AssertionError(f"KALAM_HISTORY_SEED={seed} KALAM_HISTORY_RUNS=1: {short(failure)}") from failure
+    return history
+
+
+def test_histories():
+    seed, total = first_seed(), count(History(0, []))
+    for number in range(RUNS):
+        total += count(run_and_check(seed + number))
+        if (number + 1) % 20 == 0 or number + 1 == RUNS:
+            print(f"{number + 1} histories from seed {seed}: {dict(total)}", flush=True)
+    assert all(total[kind] for kind in ("transactions", "resumes", "insert", "update", "delete"))
+
+
+@pytest.fixture(scope="module")
+def history():
+    """Without a kill, so that what is written is the same each time."""
+    return run_and_check(7, rounds=1, steps=60)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_found(history, name):
+    plant, properties = PLANTED[name]
+    chance = random.Random(name)
+    for _ in range(REPEATS):
+        wrong = thin_copy(history)
+        assert plant(wrong, chance), "the run has no place for it"
+        found = {problem.split(":")[0] for problem in check(wrong)}
+        assert found & set(properties.split()), found
+    assert not check(history), "what was changed is a copy"
+
+
+def lagging_history(behind):
+    """Of a client that falls behind rows 1 and 2: they are updated and deleted, row 3 comes, and `behind` is told."""
+    rows = [{"id": id, "_seq": str(id), "g": 0, "v": f"v{id}"} for id in (1, 2)]
+    batch = {"type": "initial_data_batch", "rows": rows, "batch_control": {"has_more": False}}
+    last = {"type": "change", "change_type": "insert", "rows": [{"id": 4, "_seq": "14", "g": 0, "v": "v4"}]}
+    lagged = {"type": "error", "code": "LAGGED"}
+    one = Subscription("s", "ann", "t", "*", None, [Session(None, [batch, lagged, *behind, last])])
+    one.final = [{"id": id, "_seq": str(10 + id), "v": v} for id, v in ((1, "w1"), (3, "v3"), (4, "v4"))]
+    history = History(0, [], subscriptions=[one])
+    for id, g, v in ((1, 0, "v1"), (2, 0, "v2"), (1, 0, "w1"), (2, None, None), (3, 0, "v3"), (4, 0, "v4")):
+        history.commits.append(Commit("w", "ann", "", [["t", id, g, v]], "done"))
+    return history
+
+
+def test_catching_up_is_checked():
+    def update(id, seq, v):
+        return {"type": "change", "change_type": "update", "rows": [{"id": id, "_seq": str(seq), "g": 0, "v": v}]}
+
+    def found(*behind):
+        return {problem.split(":")[0] for problem in check(lagging_history(behind))}
+
+    one, three = update(1, 11, "w1"), update(3, 13, "v3")
+    delete = {"type": "change", "change_type": "delete", "old_values": [{"id": 2, "_seq": "12", "g": 0, "v": "v2"}]}
+    assert not found(one, delete, three)
+    assert found(one, three) == {"complete"}, "a delete is lost"
+    assert "complete" in found(delete, three) and "complete" in found(one, delete), "a row is lost"
+    assert found(one, three, delete) == {"ordered"}
+    assert found(one, one, delete, three) == {"unique"}
+    assert found(update(1, 1, "v1"), one, delete, three) == {"unique"}, "from before what was delivered"
+    assert "true" in found(update(1, 11, "w2"), delete, three)
