@@ -14,6 +14,11 @@ namespace {
 
 constexpr std::string_view kManifestFile = "manifest.json";
 
+// What a crash leaves of one that was being written, "manifest.json.7.tmp".
+bool is_unfinished_manifest(std::string_view file) {
+  return file.starts_with(std::string(kManifestFile) + ".") && file.ends_with(".tmp");
+}
+
 std::string object_name(const std::string& directory, std::string_view file) {
   return std::string(directory).append("/").append(file);
 }
@@ -124,6 +129,11 @@ Result<> SegmentFiles::remove_unnamed(const hot::Store& store, cold::ObjectStore
   KALAM_CHECK(find_lost_scopes(store, objects, storage_id, found, named, orphans.lost_scopes));
   for (const std::string& scope : orphans.lost_scopes) named.untouchable.insert(table_of(scope));
   for (const auto& object : found) {
+    if (is_unfinished_manifest(file_of(object.name)) && owner_of(storage_id, object.name)) {
+      KALAM_CHECK(objects.remove(object.name));
+      ++orphans.removed;
+      continue;
+    }
     const auto name = cold::parse_segment_file_name(file_of(object.name));
     const std::string place = place_of(storage_id, object.name);
     if (!name || (!name->temporary && named.places.contains(place)) || is_retired(place)) continue;
