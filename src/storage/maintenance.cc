@@ -139,13 +139,15 @@ Result<bool> StorageImpl::has_old_tombstones(const model::TablePtr& table, uint6
     }
   }
   if (after >= up_to) return false;
+  // What is being committed may be older than this moment, and is not seen yet.
+  const Seq visible = store_->snapshot()->seq();
   KALAM_TRY(const auto users, store_->users(table->id, nullptr));
   for (const UserId& user : users) {
     KALAM_TRY(const bool has, has_tombstones(*store_, table, user, after, up_to));
     if (has) return true;
   }
   const std::lock_guard lock(mutex_);
-  no_tombstones_up_to_[table->id] = up_to;
+  no_tombstones_up_to_[table->id] = std::min(up_to, visible);
   return false;
 }
 

@@ -73,6 +73,14 @@ TEST_F(RemovalTest, WhatWasLookedAtIsNotMissedWhenItIsDeletedLater) {
   EXPECT_EQ(database_->has_old_tombstones(shared_, 1), true);
 }
 
+TEST_F(RemovalTest, WhatIsCommittedAtTheMomentOfALookIsNotMissed) {
+  fill(shared_, nobody_, 1, 10);
+  EXPECT_EQ(database_->has_old_tombstones(shared_, 0), false);
+  remove_all(shared_, nobody_, 5, 5);  // in the same millisecond
+  clock_.advance_us(1'000'000);
+  EXPECT_EQ(database_->has_old_tombstones(shared_, 0), true);
+}
+
 TEST_F(RemovalTest, ARemovalThatIsAskedToStopDoes) {
   fill(shared_, nobody_, 1, 10);
   remove_all(shared_, nobody_, 1, 10);
