@@ -146,23 +146,14 @@ void LiveSubscriptions::catch_up_all() {
 }
 
 Result<> LiveSubscriptions::catch_up(Entry& entry) {
-  const std::string& id = entry.subscription->id();
   while (connection_->queued_bytes() == 0) {
     if (!entry.catching_up) KALAM_CHECK(begin_catching_up(entry));
     std::vector<live::SnapshotReader::Change> changes;
     KALAM_TRY(const bool more, entry.reader->next_changes(changes, kCatchUpBytes));
     std::vector<net::FramePtr> frames;
-    for (const auto& change : changes) {
-      frames.push_back(live::make_frame(protocol::change_message(id, change.tail), format_));
-    }
-    if (more) {
-      for (auto& frame : frames) entry.subscription->send(std::move(frame));
-      continue;
-    }
-    entry.catching_up = false;
-    const bool is_live = entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
-    entry.reader.reset();
-    if (is_live) return {};
+    append_frames(entry, changes, frames);
+    send_rows(entry, std::move(frames), more);
+    if (!more) break;
   }
   return {};
 }
@@ -278,7 +269,7 @@ Result<LiveSubscriptions::Entry> LiveSubscriptions::start(const protocol::Subscr
     if (!message.options) {
       std::vector<net::FramePtr> frames{
           live::make_frame(protocol::subscription_ack_message(message.id, 0, {}, schema), format_)};
-      go_live(entry, std::move(frames));
+      send_rows(entry, std::move(frames), /*has_more=*/false);
       return {};
     }
     KALAM_TRY(auto batch, entry.reader->next(std::nullopt));
@@ -296,19 +287,25 @@ Result<> LiveSubscriptions::send_batch(Entry& entry, live::SnapshotReader::Batch
   const std::string& id = entry.subscription->id();
   std::vector<net::FramePtr> frames;
   if (before != nullptr) frames.push_back(std::move(before));
-  for (const auto& removal : batch.removals) {
-    frames.push_back(live::make_frame(protocol::change_message(id, removal.tail), format_));
-  }
+  append_frames(entry, batch.removals, frames);
   frames.push_back(live::make_frame(protocol::initial_data_batch_message(id, batch.rows_json, batch.control), format_));
-  if (batch.control.has_more) {
-    for (auto& frame : frames) entry.subscription->send(std::move(frame));
-    return {};
-  }
-  go_live(entry, std::move(frames));
+  send_rows(entry, std::move(frames), batch.control.has_more);
   return {};
 }
 
-void LiveSubscriptions::go_live(Entry& entry, std::vector<net::FramePtr> frames) {
+void LiveSubscriptions::append_frames(const Entry& entry, std::span<const live::SnapshotReader::Change> changes,
+                                      std::vector<net::FramePtr>& frames) const {
+  for (const auto& change : changes) {
+    frames.push_back(live::make_frame(protocol::change_message(entry.subscription->id(), change.tail), format_));
+  }
+}
+
+void LiveSubscriptions::send_rows(Entry& entry, std::vector<net::FramePtr> frames, bool has_more) {
+  if (has_more) {
+    for (auto& frame : frames) entry.subscription->send(std::move(frame));
+    return;
+  }
+  entry.catching_up = false;
   const bool is_live = entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
   entry.reader.reset();
   if (!is_live) note_behind();

@@ -8,7 +8,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "api/api.h"
 #include "live/snapshot.h"
@@ -70,7 +72,10 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   live::BindPredicate binder() const;
   // Sends a batch and, behind the last one, what waited.
   Result<> send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before);
-  void go_live(Entry& entry, std::vector<net::FramePtr> frames);
+  void append_frames(const Entry& entry, std::span<const live::SnapshotReader::Change> changes,
+                     std::vector<net::FramePtr>& frames) const;
+  // Of what the entry's reader has read; behind the last of it the subscription is live, or behind.
+  void send_rows(Entry& entry, std::vector<net::FramePtr> frames, bool has_more);
   void refuse(const std::string& id, const Error& error);
   // Reserves a place for one more subscription of the user; false at the limit.
   bool reserve();

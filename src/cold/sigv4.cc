@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <ctime>
 #include <memory>
 
 #include "base/assert.h"
+#include "platform/utc_text.h"
 
 namespace kalamdb::cold {
 namespace {
@@ -55,13 +55,7 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
 }
 
 // "20130524T000000Z"
-std::string timestamp(int64_t now_us) {
-  const auto seconds = static_cast<time_t>(now_us / 1'000'000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  std::array<char, 32> text;
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%SZ", &utc)};
-}
+std::string timestamp(int64_t now_us) { return platform::utc_text(now_us, "%Y%m%dT%H%M%SZ"); }
 
 }  // namespace
 

@@ -4,7 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <ctime>
+
+#include "platform/utc_text.h"
 
 namespace kalamdb::jobs {
 
@@ -14,12 +15,7 @@ constexpr size_t kFileBytes = 16 << 20;
 constexpr size_t kFiles = 5;
 
 std::string utc(int64_t time_us) {
-  const std::time_t seconds = time_us / 1'000'000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  return fmt::format("{}.{:03}Z", text, time_us / 1000 % 1000);
+  return fmt::format("{}.{:03}Z", platform::utc_text(time_us, "%Y-%m-%dT%H:%M:%S"), time_us / 1000 % 1000);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "live/hub.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/log.h"
 #include "live/frames.h"
@@ -139,27 +140,25 @@ std::vector<query::LiveQuery> Hub::list() {
   std::vector<query::LiveQuery> all;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [scope, groups] : scopes_) {
-      for (const auto& [key, group] : groups) {
-        const model::TableDefinition& table = *group->query().table;
-        for (const auto& member : group->members()) {
-          const Seq last = member->last_delivered();
-          const SubscriptionFacts& facts = member->facts();
-          all.push_back({.id = member->live_id(),
-                         .connection_id = member->socket().id,
-                         .subscription_id = member->id(),
-                         .namespace_id = table.namespace_id,
-                         .table = table.name,
-                         .user = member->socket().user,
-                         .sql = facts.sql,
-                         .options = facts.options,
-                         .created_at_us = facts.created_at_us,
-                         .last_update_us = last > 0 ? seq_time_us(last) : facts.created_at_us,
-                         .changes = member->delivered(),
-                         .last_message_us = member->socket().last_message_us});
-        }
+    for_each_group([&](const Scope&, Group& group) {
+      const model::TableDefinition& table = *group.query().table;
+      for (const auto& member : group.members()) {
+        const Seq last = member->last_delivered();
+        const SubscriptionFacts& facts = member->facts();
+        all.push_back({.id = member->live_id(),
+                       .connection_id = member->socket().id,
+                       .subscription_id = member->id(),
+                       .namespace_id = table.namespace_id,
+                       .table = table.name,
+                       .user = member->socket().user,
+                       .sql = facts.sql,
+                       .options = facts.options,
+                       .created_at_us = facts.created_at_us,
+                       .last_update_us = last > 0 ? seq_time_us(last) : facts.created_at_us,
+                       .changes = member->delivered(),
+                       .last_message_us = member->socket().last_message_us});
       }
-    }
+    });
   }
   std::ranges::sort(all, {}, &query::LiveQuery::id);
   return all;
@@ -170,13 +169,10 @@ Result<> Hub::kill(const std::string& id) {
   {
     const std::lock_guard lock(mutex_);
     std::vector<SubscriptionPtr> found;
-    for (const auto& [scope, groups] : scopes_) {
-      for (const auto& [key, group] : groups) {
-        for (const auto& member : group->members()) {
-          if (member->live_id() == id) found.push_back(member);
-        }
-      }
-    }
+    for_each_group([&](const Scope&, Group& group) {
+      std::ranges::copy_if(group.members(), std::back_inserter(found),
+                           [&](const SubscriptionPtr& member) { return member->live_id() == id; });
+    });
     if (found.empty()) return fail(ErrorCode::kNotFound, "Live query " + id + " not found");
     end(found, "KILLED", "This live query was killed");
     ended.swap(ended_);
@@ -263,10 +259,9 @@ void Hub::fell_behind(const SubscriptionPtr& subscription) {
 
 void Hub::alter_table(const model::TablePtr& table) {
   std::vector<Group*> altered;  // ending a subscription may erase its group
-  for (auto& [scope, groups] : scopes_) {
-    if (scope.table != table->id) continue;
-    for (auto& [key, group] : groups) altered.push_back(group.get());
-  }
+  for_each_group([&](const Scope& scope, Group& group) {
+    if (scope.table == table->id) altered.push_back(&group);
+  });
   for (Group* group : altered) alter_group(*group, table);
 }
 
@@ -289,12 +284,9 @@ void Hub::alter_group(Group& group, const model::TablePtr& table) {
 
 void Hub::end_table(TableId table) {
   std::vector<SubscriptionPtr> ended;
-  for (auto& [scope, groups] : scopes_) {
-    if (scope.table != table) continue;
-    for (auto& [key, group] : groups) {
-      ended.insert(ended.end(), group->members().begin(), group->members().end());
-    }
-  }
+  for_each_group([&](const Scope& scope, Group& group) {
+    if (scope.table == table) ended.insert(ended.end(), group.members().begin(), group.members().end());
+  });
   end(ended, "TABLE_DROPPED", "The table of this subscription was dropped");
 }
 

@@ -86,6 +86,13 @@ class Hub : public query::LiveQueries {
   };
   static constexpr size_t kMaxPending = 256;
 
+  // `visit(scope, group)`, which must not erase any. mutex_ is held.
+  template <typename Visit>
+  void for_each_group(const Visit& visit) {
+    for (auto& [scope, groups] : scopes_) {
+      for (auto& [key, group] : groups) visit(scope, *group);
+    }
+  }
   void set_watched(bool watched);
   void deliver(const std::deque<storage::ChangeSetPtr>& commits);
   void deliver_locked(const std::deque<storage::ChangeSetPtr>& commits);

@@ -19,7 +19,7 @@ bool Subscription::deliver(std::vector<Delivery>& deliveries) {
       }
     } else if (state_ == State::kLive) {
       // One change may be larger than the bound.
-      const size_t queued = connection_->queued_bytes();
+      const size_t queued = socket_->connection->queued_bytes();
       if (queued > 0 && queued + bytes > socket_->max_queued_bytes) {
         state_ = State::kBehind;
         return false;
@@ -36,13 +36,13 @@ void Subscription::send_locked(Delivery delivery) {
     last_delivered_.store(delivery.seq, std::memory_order_relaxed);
     delivered_.fetch_add(1, std::memory_order_relaxed);
   }
-  connection_->send(std::move(delivery.frame));
+  socket_->connection->send(std::move(delivery.frame));
 }
 
 bool Subscription::go_live(Seq boundary, std::vector<net::FramePtr> frames) {
   const std::lock_guard lock(mutex_);
   if (state_ == State::kClosed) return true;
-  for (auto& frame : frames) connection_->send(std::move(frame));
+  for (auto& frame : frames) socket_->connection->send(std::move(frame));
   boundary_ = boundary;
   for (auto& delivery : waiting_) send_locked(std::move(delivery));
   waiting_.clear();

@@ -51,11 +51,7 @@ class Subscription {
  public:
   Subscription(std::string id, std::shared_ptr<ClientSocket> socket, protocol::FrameFormat format,
                SubscriptionFacts facts)
-      : id_(std::move(id)),
-        socket_(std::move(socket)),
-        connection_(socket_->connection),
-        format_(format),
-        facts_(std::move(facts)) {}
+      : id_(std::move(id)), socket_(std::move(socket)), format_(format), facts_(std::move(facts)) {}
 
   const std::string& id() const { return id_; }
   protocol::FrameFormat format() const { return format_; }
@@ -68,7 +64,7 @@ class Subscription {
   // the client, and calls fell_behind().
   bool deliver(std::vector<Delivery>& deliveries);
   // Sends a frame of the subscription ahead of every change that still waits (acknowledgements, batches, errors).
-  void send(net::FramePtr frame) { connection_->send(std::move(frame)); }
+  void send(net::FramePtr frame) { socket_->connection->send(std::move(frame)); }
   // The snapshot holds everything up to `boundary`: earlier changes that wait are dropped, later ones sent, in order.
   // `frames` go first. False when too much waited: it has fallen behind.
   bool go_live(Seq boundary, std::vector<net::FramePtr> frames);
@@ -99,7 +95,6 @@ class Subscription {
 
   const std::string id_;
   const std::shared_ptr<ClientSocket> socket_;
-  const std::shared_ptr<net::WebSocketConnection> connection_;
   const protocol::FrameFormat format_;
   const SubscriptionFacts facts_;
   std::function<void()> on_ended_;

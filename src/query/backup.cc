@@ -1,11 +1,11 @@
 #include "query/backup.h"
 
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "platform/utc_text.h"
 #include "query/backup_job.h"
 #include "query/maintenance.h"
 #include "query/system_tables.h"
@@ -115,12 +115,8 @@ Result<std::string> start(const Services& services, jobs::JobType type, const Ba
   nlohmann::json parameters{{"backup_path", target.path}};
   if (!target.storage_id.empty()) parameters["storage_id"] = target.storage_id;
   if (namespace_id) parameters["namespace"] = *namespace_id;
-  const std::time_t now = services.clock.now_us() / 1'000'000;
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  char time[32];
-  std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &utc);
-  const std::string key = std::string(name(type)) + ":" + target.display() + ":" + time;
+  const std::string key = std::string(name(type)) + ":" + target.display() + ":" +
+                          platform::utc_text(services.clock.now_us(), "%Y%m%d-%H%M%S");
   KALAM_TRY(const jobs::Job job, services.jobs.create({.type = type,
                                                        .parameters = parameters.dump(),
                                                        .idempotency_key = key,

@@ -1,9 +1,9 @@
 #include "query/housekeeping.h"
 
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "platform/utc_text.h"
 #include "query/table_job.h"
 #include "query/user_export.h"
 
@@ -139,10 +139,9 @@ Result<Decision> run_user_cleanup(const Services& services, const jobs::Job& job
 }
 
 Result<Decision> run_job_cleanup(const Services& services, const jobs::Job& job, const std::stop_token&) {
-  const auto days = json::parse(job.parameters).at("retention_days").get<int64_t>();
+  const auto days = json::parse(job.parameters).at("retention_days").get<uint64_t>();
   uint64_t removed = position_of(job).value("removed", uint64_t{0});
-  KALAM_TRY(const uint64_t batch,
-            services.jobs.remove_ended(services.clock.now_us() - days * 86'400'000'000, kJobBatch));
+  KALAM_TRY(const uint64_t batch, services.jobs.remove_ended(days_ago_us(services, days), kJobBatch));
   removed += batch;
   if (batch == kJobBatch) return Decision::more(json{{"removed", removed}}.dump(), "{}");
   KALAM_CHECK(remove_exports(services, std::nullopt));
@@ -155,8 +154,8 @@ Result<Decision> run_job_cleanup(const Services& services, const jobs::Job& job,
 }
 
 Result<Decision> run_manifest_eviction(const Services& services, const jobs::Job& job, const std::stop_token& stop) {
-  const auto days = json::parse(job.parameters).at("ttl_days").get<int64_t>();
-  KALAM_TRY(const uint64_t evicted, services.storage.evict_manifests(services.clock.now_us() - days * kDayUs, stop));
+  const auto days = json::parse(job.parameters).at("ttl_days").get<uint64_t>();
+  KALAM_TRY(const uint64_t evicted, services.storage.evict_manifests(days_ago_us(services, days), stop));
   const json message{{"message", "Evicted " + std::to_string(evicted) +
                                      " stale manifest entries (ttl_days=" + std::to_string(days) + ")"},
                      {"records_evicted", evicted}};
@@ -195,23 +194,25 @@ Result<std::string> start_scheduled(const Services& services, JobType type, cons
 }  // namespace
 
 std::string scheduled_key(JobType type, const std::string& subject, int64_t now_us) {
-  const std::time_t seconds = now_us / 1'000'000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char hour[32];
-  std::strftime(hour, sizeof hour, "%Y-%m-%d-%H", &utc);
-  return std::string(prefix(type)) + ":" + (subject.empty() ? "" : subject + ":") + hour;
+  return std::string(prefix(type)) + ":" + (subject.empty() ? "" : subject + ":") +
+         platform::utc_text(now_us, "%Y-%m-%d-%H");
+}
+
+int64_t days_ago_us(const Services& services, uint64_t days) {
+  return services.clock.now_us() - static_cast<int64_t>(days) * kDayUs;
 }
 
 bool is_in_grace(const Services& services, const catalog::User& user) {
-  const int64_t grace_us = static_cast<int64_t>(services.limits.deletion_grace_days) * kDayUs;
-  return services.clock.now_us() < user.deleted_at_us + grace_us;
+  return days_ago_us(services, services.limits.deletion_grace_days) < user.deleted_at_us;
+}
+
+Result<std::string> start_scheduled_flush(const Services& services, const model::TableDefinition& table) {
+  return start_scheduled(services, JobType::kFlush, parameters_of(table), table.namespace_id + ":" + table.name);
 }
 
 Result<std::string> start_retention(const Services& services, const model::TableDefinition& table) {
   json parameters = parameters_of(table);
-  parameters["retention_hours"] =
-      table.options.deleted_retention_hours.value_or(services.limits.default_deleted_retention_hours);
+  parameters["retention_hours"] = retention_hours(services, table);
   return start_scheduled(services, JobType::kRetention, parameters, table.namespace_id + ":" + table.name);
 }
 

@@ -22,12 +22,8 @@ Result<std::string> run_flush(const Services& services, const jobs::Job& job, co
               return services.storage.flush(table, stop);
             }));
   if (flushed.fragmented > 0) {
-    const auto compaction = start_compaction(services, flushed_table, std::nullopt, UserId());
-    // One that is live, or stopped with the server, does the work.
-    if (!compaction && compaction.error().code != ErrorCode::kIdempotentConflict &&
-        compaction.error().code != ErrorCode::kUnavailable) {
-      log::error("compaction of {} cannot start: {}", flushed_table->qualified_name(), compaction.error().message);
-    }
+    note_started(start_compaction(services, flushed_table, std::nullopt, UserId()),
+                 "compaction of " + flushed_table->qualified_name());
   }
   return nlohmann::json{{"message", "Flushed " + subject.display() + " successfully (" + std::to_string(flushed.rows) +
                                         " rows, " + std::to_string(flushed.segments) + " files)"},
@@ -70,9 +66,7 @@ Result<std::string> run_vacuum(const Services& services, const jobs::Job& job, c
   const Subject subject = subject_of(job);
   storage::VacuumResult all;
   KALAM_CHECK(on_each(services, subject, [&](const model::TablePtr& table) -> Result<> {
-    const uint64_t hours =
-        table->options.deleted_retention_hours.value_or(services.limits.default_deleted_retention_hours);
-    KALAM_TRY(const auto one, services.storage.vacuum(table, subject.user, hours, stop));
+    KALAM_TRY(const auto one, services.storage.vacuum(table, subject.user, retention_hours(services, *table), stop));
     all.tombstones_removed += one.tombstones_removed;
     all.orphans_removed += one.orphans_removed;
     all.compacted.segments_before += one.compacted.segments_before;
@@ -133,13 +127,6 @@ Result<std::string> start(const Services& services, jobs::JobType type, const mo
 }
 
 }  // namespace
-
-Result<std::string> start_scheduled_flush(const Services& services, const model::TableDefinition& table) {
-  const std::string subject = table.namespace_id + ":" + table.name;
-  return start(services, {.type = jobs::JobType::kFlush,
-                          .parameters = parameters_of(table).dump(),
-                          .idempotency_key = scheduled_key(jobs::JobType::kFlush, subject, services.clock.now_us())});
-}
 
 bool is_flush_live(const Services& services, const model::TableDefinition& table) {
   const auto live = services.jobs.live();

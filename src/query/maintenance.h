@@ -14,7 +14,6 @@ inline constexpr int32_t kStatementPriority = 10;
 // Queue a job for whoever asks for it and return its id. kIdempotentConflict while one of the kind is live for the
 // table (and the user); cleanups don't meet. `user`: only the segments of one user, else of all.
 Result<std::string> start_flush(const Services& services, const model::TableDefinition& table, const UserId& by);
-Result<std::string> start_scheduled_flush(const Services& services, const model::TableDefinition& table);
 bool is_flush_live(const Services& services, const model::TableDefinition& table);
 Result<std::string> start_compaction(const Services& services, const model::TablePtr& table,
                                      const std::optional<UserId>& user, const UserId& by);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "query/housekeeping.h"
 #include "query/maintenance.h"
+#include "query/table_job.h"
 
 namespace kalamdb::query {
 
@@ -15,12 +16,6 @@ constexpr int64_t kSecondUs = 1'000'000;
 constexpr int64_t kFirstUs = 60 * kSecondUs;
 // A few expired STREAM rows, which nobody sees any more, may wait so long for others.
 constexpr int64_t kFewRowsUs = 3600 * kSecondUs;
-
-// One that is live already does the work.
-void started(const Result<std::string>& job, const std::string& what) {
-  if (job || job.error().code == ErrorCode::kIdempotentConflict || job.error().code == ErrorCode::kUnavailable) return;
-  log::error("{} cannot start: {}", what, job.error().message);
-}
 
 std::vector<model::TablePtr> all_tables(const Services& services) {
   auto tables = services.catalog.tables();
@@ -73,7 +68,7 @@ void Schedule::look_at_segments() {
         policy.interval_seconds > 0 && now_us - since_us >= static_cast<int64_t>(policy.interval_seconds) * kSecondUs;
     if ((!rows_due && !interval_due) || is_flush_live(services_, *table)) continue;
     pending_since_us_.erase(table->id);
-    started(start_scheduled_flush(services_, *table), "flush of " + table->qualified_name());
+    note_started(start_scheduled_flush(services_, *table), "flush of " + table->qualified_name());
   }
 }
 
@@ -97,30 +92,28 @@ void Schedule::look_for_evictions() {
   for (const auto& table : all_tables(services_)) {
     if (table->type != model::TableType::kStream || !is_eviction_due(table, now_us)) continue;
     evicted_at_us_[table->id] = now_us;
-    started(start_eviction(services_, *table), "eviction of " + table->qualified_name());
+    note_started(start_eviction(services_, *table), "eviction of " + table->qualified_name());
   }
 }
 
 void Schedule::look_for_retention() {
   for (const auto& table : all_tables(services_)) {
     if (!has_segments(table->type)) continue;
-    const auto due = services_.storage.has_old_tombstones(
-        table, table->options.deleted_retention_hours.value_or(services_.limits.default_deleted_retention_hours));
+    const auto due = services_.storage.has_old_tombstones(table, retention_hours(services_, *table));
     if (!due) {
       log::error("deleted rows of {} cannot be looked for: {}", table->qualified_name(), due.error().message);
     } else if (*due) {
-      started(start_retention(services_, *table), "retention of " + table->qualified_name());
+      note_started(start_retention(services_, *table), "retention of " + table->qualified_name());
     }
   }
 }
 
 void Schedule::look_for_stale_manifests() {
-  const int64_t ttl_us = static_cast<int64_t>(services_.limits.manifest_ttl_days) * 86'400 * kSecondUs;
-  const auto stale = services_.storage.has_stale_manifests(services_.clock.now_us() - ttl_us);
+  const auto stale = services_.storage.has_stale_manifests(days_ago_us(services_, services_.limits.manifest_ttl_days));
   if (!stale) {
     log::error("manifests without segments cannot be looked for: {}", stale.error().message);
   } else if (*stale) {
-    started(start_manifest_eviction(services_), "eviction of manifests");
+    note_started(start_manifest_eviction(services_), "eviction of manifests");
   }
 }
 
@@ -128,15 +121,13 @@ void Schedule::look_for_cleanups() {
   const auto state = services_.catalog.state();
   for (const auto& [id, user] : state->users) {
     if (user->deleted_at_us == 0 || is_in_grace(services_, *user)) continue;
-    started(start_user_cleanup(services_, *user), "cleanup of user " + id);
+    note_started(start_user_cleanup(services_, *user), "cleanup of user " + id);
   }
-  const int64_t before_us =
-      services_.clock.now_us() - static_cast<int64_t>(services_.limits.job_retention_days) * 86'400 * kSecondUs;
-  const auto jobs = services_.jobs.has_ended_before(before_us);
+  const auto jobs = services_.jobs.has_ended_before(days_ago_us(services_, services_.limits.job_retention_days));
   if (!jobs) {
     log::error("old jobs cannot be looked for: {}", jobs.error().message);
   } else if (*jobs) {
-    started(start_job_cleanup(services_), "cleanup of old jobs");
+    note_started(start_job_cleanup(services_), "cleanup of old jobs");
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+
 namespace kalamdb::query {
 
 Subject subject_of(const jobs::Job& job) {
@@ -18,6 +20,15 @@ nlohmann::json parameters_of(const model::TableDefinition& table) {
           {"table_type", pascal_name(table.type)},
           {"namespace", table.namespace_id},
           {"table", table.name}};
+}
+
+void note_started(const Result<std::string>& job, const std::string& what) {
+  if (job || job.error().code == ErrorCode::kIdempotentConflict || job.error().code == ErrorCode::kUnavailable) return;
+  log::error("{} cannot start: {}", what, job.error().message);
+}
+
+uint64_t retention_hours(const Services& services, const model::TableDefinition& table) {
+  return table.options.deleted_retention_hours.value_or(services.limits.default_deleted_retention_hours);
 }
 
 Result<model::TablePtr> find_subject(const Services& services, const Subject& subject) {

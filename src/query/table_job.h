@@ -23,6 +23,12 @@ struct Subject {
 Subject subject_of(const jobs::Job& job);
 nlohmann::json parameters_of(const model::TableDefinition& table);
 
+// Of a job that nobody asked for: an error is logged, unless one that is live, or the next start, does the work.
+void note_started(const Result<std::string>& job, const std::string& what);
+
+// How long the table's deleted rows are kept.
+uint64_t retention_hours(const Services& services, const model::TableDefinition& table);
+
 // The job's table under the name that it has by now; nullptr if it is gone.
 Result<model::TablePtr> find_subject(const Services& services, const Subject& subject);
 

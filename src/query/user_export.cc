@@ -1,11 +1,11 @@
 #include "query/user_export.h"
 
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "platform/file_system.h"
+#include "platform/utc_text.h"
 #include "query/maintenance.h"
 #include "query/zip_archive.h"
 
@@ -19,15 +19,6 @@ std::string exports_directory(const Services& services) { return services.facts-
 
 std::string archive_path(const Services& services, const std::string& job_id) {
   return exports_directory(services) + "/" + job_id + ".zip";
-}
-
-std::string utc_time(int64_t now_us, const char* format) {
-  const std::time_t now = now_us / 1'000'000;
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, format, &utc);
-  return text;
 }
 
 // The live rows of one user: hot ones, then those of each segment.
@@ -113,13 +104,13 @@ std::string export_id_of(const jobs::Job& job) {
 Result<std::string> start_user_export(const Services& services, const UserId& user) {
   const int64_t now_us = services.clock.now_us();
   const json parameters{{"user_id", user.value},
-                        {"export_id", "export-" + user.value + "-" + utc_time(now_us, "%Y%m%d-%H%M%S")}};
-  KALAM_TRY(const jobs::Job job,
-            services.jobs.create({.type = jobs::JobType::kUserExport,
-                                  .parameters = parameters.dump(),
-                                  .idempotency_key = "user_export:" + user.value + ":" + utc_time(now_us, "%Y%m%d"),
-                                  .started_by = user,
-                                  .priority = kStatementPriority}));
+                        {"export_id", "export-" + user.value + "-" + platform::utc_text(now_us, "%Y%m%d-%H%M%S")}};
+  KALAM_TRY(const jobs::Job job, services.jobs.create({.type = jobs::JobType::kUserExport,
+                                                       .parameters = parameters.dump(),
+                                                       .idempotency_key = "user_export:" + user.value + ":" +
+                                                                          platform::utc_text(now_us, "%Y%m%d"),
+                                                       .started_by = user,
+                                                       .priority = kStatementPriority}));
   return job.id;
 }
 

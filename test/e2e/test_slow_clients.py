@@ -22,6 +22,13 @@ def write(root, table, first, count):
         root.run(f"INSERT INTO {table} SELECT i, md5(i::TEXT) || {BODY} FROM range({begin}, {min(begin + 100, first + count)}) r(i)")
 
 
+def stall(ws, root, table):
+    """2,000 rows, of which a client that takes nothing any more misses some."""
+    ws.reads.clear()
+    for first in range(0, 2000, 400):
+        write(root, table, first, 400)
+
+
 def state_of(live):
     """The rows that a client has from what it was told: by key, their `_seq`. Each change is newer than what it changes."""
     rows = {}
@@ -84,9 +91,7 @@ def test_an_alter_while_a_client_is_behind(server, root, ns):
     root.run(f"CREATE SHARED TABLE {table} (id INT PRIMARY KEY, body TEXT)")
     with server.websocket(root, query="?compress=false", small_buffers=True) as ws:
         live = ws.subscribe("s", f"SELECT * FROM {table}", None).ready()
-        ws.reads.clear()
-        for first in range(0, 2000, 400):
-            write(root, table, first, 400)
+        stall(ws, root, table)
         root.run(f"ALTER TABLE {table} ADD COLUMN more INT DEFAULT 7")
         ws.reads.set()
         ws.wait_for(lambda: len(state_of(live)) == 2000, "all rows", timeout_s=60)
@@ -115,9 +120,7 @@ def test_who_takes_nothing_for_long_is_sent_away(server, root, ns):
     root.run(f"CREATE SHARED TABLE {table} (id INT PRIMARY KEY, body TEXT)")
     with server.websocket(root, query="?compress=false", small_buffers=True) as ws:
         live = ws.subscribe("s", f"SELECT * FROM {table}", None).ready()
-        ws.reads.clear()
-        for first in range(0, 2000, 400):
-            write(root, table, first, 400)
+        stall(ws, root, table)
         wait_until(lambda: root.count("system.live", f"WHERE namespace_id = '{ns}'") == 0, "the end of its subscription", timeout_s=60)
         ws.reads.set()
         ws.wait_closed()
@@ -134,9 +137,7 @@ def test_a_cursor_that_is_too_old(server, root, ns):
     write(root, table, -100, 100)
     with server.websocket(root, query="?compress=false", small_buffers=True) as ws:
         ws.subscribe("s", f"SELECT * FROM {table}", None).ready()
-        ws.reads.clear()
-        for first in range(0, 2000, 400):
-            write(root, table, first, 400)
+        stall(ws, root, table)
         root.run(f"DELETE FROM {table} WHERE id < 0")
         root.job(f"VACUUM TABLE {table}")
         ws.reads.set()

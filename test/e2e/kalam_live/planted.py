@@ -62,6 +62,12 @@ def change(session, position):
     return session.messages[position]
 
 
+def drop_all(session, positions):
+    """Those messages; `positions` ascend."""
+    for position in reversed(positions):
+        del session.messages[position]
+
+
 def value_of(message):
     return (message.get("rows") or message["old_values"])[0].get("v")
 
@@ -157,8 +163,7 @@ def lose_deletes_of_resumes(history, chance):
     found = False
     for session, _, deletes in resumes(history):
         found = found or len(deletes) > 0
-        for position in reversed(deletes):
-            del session.messages[position]
+        drop_all(session, deletes)
     return found
 
 
@@ -169,8 +174,7 @@ def skip_to_boundary(history, chance):
         for position in rows:
             found = found or bool(session.messages[position]["rows"])
             change(session, position)["rows"] = []
-        for position in reversed(deletes):
-            del session.messages[position]
+        drop_all(session, deletes)
     return found
 
 
