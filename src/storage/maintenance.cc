@@ -114,17 +114,24 @@ Result<TombstoneBatch> StorageImpl::remove_tombstones(const model::TablePtr& tab
   const SegmentsContext context = segments_context(stop);
   const Seq up_to = retained_from(retention_hours);
   TombstoneBatch batch;
-  KALAM_TRY(auto users, store_->users(table->id, nullptr));
-  std::ranges::sort(users, {}, &UserId::value);
-  for (const UserId& user : users) {
-    if (user.value < from.user.value) continue;
-    std::optional<Seq> after = user == from.user ? from.after : 0;
+  const auto remove_from = [&](const UserId& user, Seq begin) -> Result<> {
+    std::optional<Seq> after = begin;
     KALAM_TRY(const uint64_t removed,
               storage::remove_tombstones(context, *mutexes, table, user, after, up_to, max_rows - batch.removed));
     batch.removed += removed;
-    if (batch.removed < max_rows) continue;
-    batch.next = TombstonePosition{user, after.value_or(up_to)};
-    break;
+    if (batch.removed == max_rows) batch.next = TombstonePosition{user, after.value_or(up_to)};
+    return {};
+  };
+  // First where the last batch was: looking for users steps over all that batches have erased.
+  const bool goes_on = from.after > 0;
+  if (goes_on) KALAM_CHECK(remove_from(from.user, from.after));
+  if (batch.next) return batch;
+  KALAM_TRY(auto users, store_->users(table->id, nullptr));
+  std::ranges::sort(users, {}, &UserId::value);
+  for (const UserId& user : users) {
+    if (goes_on && user.value <= from.user.value) continue;
+    KALAM_CHECK(remove_from(user, 0));
+    if (batch.next) break;
   }
   return batch;
 }
