@@ -30,8 +30,10 @@ struct ApiOptions {
   uint32_t max_messages_per_second = 50;     // of one socket
   int64_t auth_timeout_ms = 3'000;           // websocket.auth_timeout_secs
   size_t max_message_bytes = 1 << 20;        // security.max_ws_message_size
-  size_t max_queued_bytes = 4 << 20;         // websocket.max_queued_bytes
-  int64_t lag_timeout_ms = 60'000;           // websocket.lag_timeout_secs
+  size_t max_queued_bytes = 4 << 20;         // live.queue_bytes_per_connection
+  size_t max_queued_bytes_total = 1 << 30;   // live.queue_bytes_total
+  size_t max_live_result_bytes = 256 << 20;  // live.max_result_bytes
+  int64_t lag_timeout_ms = 60'000;           // live.lag_timeout_secs
   std::vector<std::string> allowed_origins;  // security.cors.allowed_origins; empty: any
   bool strict_origin_check = false;          // security.strict_ws_origin_check
   bool rate_limit_loopback = false;          // rate_limit.apply_to_loopback

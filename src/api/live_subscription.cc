@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "live/frames.h"
+#include "live/snapshot_table.h"
 #include "protocol/error_codes.h"
 #include "query/dml.h"
 #include "query/insert.h"
@@ -25,12 +26,26 @@ std::string options_json(const protocol::Subscribe& message) {
   return json.dump();
 }
 
+// A result is small, and what was in it before is not kept: who comes back takes it anew.
+Result<> check_options(const live::GroupQuery& query, const std::optional<protocol::SubscribeOptions>& options) {
+  if (query.shape.kind == duck::LiveKind::kRows || !options) return {};
+  if (options->from) {
+    return fail(ErrorCode::kCursorTooOld,
+                "A query with ORDER BY or aggregates cannot be resumed; subscribe without `from`");
+  }
+  if (options->last_rows) {
+    return fail(ErrorCode::kInvalidOperation, "last_rows is not for queries with ORDER BY or aggregates");
+  }
+  return {};
+}
+
 }  // namespace
 
 void LiveSubscriptions::open(query::Caller caller, protocol::FrameFormat format) {
   caller_ = std::move(caller);
   socket_ = std::make_shared<live::ClientSocket>(platform::random_hex(services_.random, 16), caller_.user, connection_);
   socket_->max_queued_bytes = services_.options.max_queued_bytes;
+  socket_->max_queued_bytes_total = services_.options.max_queued_bytes_total;
   note_message();
   format_ = format;
 }
@@ -135,7 +150,7 @@ void LiveSubscriptions::catch_up_all() {
   any_behind_ = false;
   std::vector<std::string> lost;
   for (auto& [id, entry] : entries_) {
-    if (!entry.catching_up && (entry.reader != nullptr || !entry.subscription->is_behind())) continue;
+    if (entry.missed == nullptr && (entry.reader != nullptr || !entry.subscription->is_behind())) continue;
     any_behind_ = true;
     if (const auto done = catch_up(entry); !done) {
       refuse(id, done.error());
@@ -147,13 +162,19 @@ void LiveSubscriptions::catch_up_all() {
 
 Result<> LiveSubscriptions::catch_up(Entry& entry) {
   while (connection_->queued_bytes() == 0) {
-    if (!entry.catching_up) KALAM_CHECK(begin_catching_up(entry));
-    std::vector<live::SnapshotReader::Change> changes;
-    KALAM_TRY(const bool more, entry.reader->next_changes(changes, kCatchUpBytes));
+    if (entry.has_result()) {
+      if (services_.hub.catch_up(entry.subscription, kCatchUpBytes)) break;
+      continue;
+    }
+    if (entry.missed == nullptr) KALAM_CHECK(begin_catching_up(entry));
+    std::vector<live::FirstRows::Change> changes;
+    KALAM_TRY(const bool more, entry.missed->next_changes(changes, kCatchUpBytes));
     std::vector<net::FramePtr> frames;
     append_frames(entry, changes, frames);
-    send_rows(entry, std::move(frames), more);
-    if (!more) break;
+    send_rows(entry, *entry.missed, std::move(frames), more);
+    if (more) continue;
+    entry.missed.reset();
+    break;
   }
   return {};
 }
@@ -169,9 +190,8 @@ Result<> LiveSubscriptions::begin_catching_up(Entry& entry) {
         live::make_frame(protocol::subscription_ack_message(entry.subscription->id(), 0, {}, schema), format_));
   }
   entry.query = std::move(query);
-  entry.reader = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
+  entry.missed = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
                                                         protocol::SubscribeOptions{.from = cursor});
-  entry.catching_up = true;
   return {};
 }
 
@@ -196,18 +216,28 @@ Result<std::shared_ptr<const live::GroupQuery>> LiveSubscriptions::resolve(const
   KALAM_TRY(query->table,
             query::resolve_table(services_.queries.services(), context, query->shape.table, query::Access::kRead));
   KALAM_CHECK(live::check_projection(*query));
+  if (query->shape.kind != duck::LiveKind::kRows && query->table->type == model::TableType::kStream) {
+    return fail(ErrorCode::kInvalidSql,
+                "Subscription query does not support ORDER BY or aggregates over a STREAM table, "
+                "whose rows go by their age");
+  }
   query->scope = query::scope_of(*query->table, caller_);
   query->current_user = caller_.user.value;
   return query;
 }
 
-live::BindPredicate LiveSubscriptions::binder() const {
-  return [&services = services_.queries.services(), caller = caller_](const live::GroupQuery& query) {
-    query::StatementContext context;
-    context.caller = caller;
-    return services.engine.bind_predicate(*query.statement, query.table,
-                                          query::query_context(services, context, services.clock.now_us()));
-  };
+live::GroupServices LiveSubscriptions::group_services() const {
+  const auto& services = services_.queries.services();
+  const size_t max_bytes = services_.options.max_live_result_bytes;
+  return {.bind =
+              [&services, caller = caller_](const live::GroupQuery& query) {
+                return services.engine.bind_predicate(*query.statement, query.table,
+                                                      live::query_context(services, caller, query));
+              },
+          .load = [&services, caller = caller_, max_bytes](
+                      const live::GroupQuery& query) { return live::load_result(services, caller, query, max_bytes); },
+          .post = [&workers = services_.workers](std::function<void()> task) { return workers.post(std::move(task)); },
+          .max_result_bytes = max_bytes};
 }
 
 void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
@@ -220,6 +250,9 @@ void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
   }
   auto query = resolve(message.sql);
   if (!query) return refuse(message.id, query.error());
+  if (const auto possible = check_options(**query, message.options); !possible) {
+    return refuse(message.id, possible.error());
+  }
   if (!reserve()) {
     connection_->send(live::error_frame(message.id, "SUBSCRIPTION_LIMIT_EXCEEDED", "Maximum subscriptions reached"));
     return;
@@ -241,6 +274,7 @@ Result<LiveSubscriptions::Entry> LiveSubscriptions::start(const protocol::Subscr
                                                           std::shared_ptr<const live::GroupQuery> query) {
   Entry entry;
   entry.query = std::move(query);
+  entry.options = message.options;
   entry.subscription = std::make_shared<live::Subscription>(
       message.id, socket_, format_,
       live::SubscriptionFacts{message.sql, options_json(message), services_.clock.now_us()});
@@ -248,67 +282,105 @@ Result<LiveSubscriptions::Entry> LiveSubscriptions::start(const protocol::Subscr
   entry.subscription->on_behind([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->note_behind();
   });
+  entry.subscription->on_ready([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self != nullptr) self->enqueue([raw = self.get()] { raw->begin_results(); });
+  });
   // Registered before the snapshot is taken: what commits from here on either is in the snapshot or waits behind it.
-  KALAM_CHECK(services_.hub.add(*entry.query, entry.subscription, binder()));
-  const auto begin = [&]() -> Result<> {
-    entry.reader = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
-                                                          message.options.value_or(protocol::SubscribeOptions{}));
-    // A DROP between the look-up and the registration has told nobody of this subscription, and an ALTER neither. Seen
-    // from behind the snapshot, so that its rows are of the same definition.
-    const auto& table = *entry.query->table;
-    KALAM_TRY(const auto now, services_.queries.services().catalog.find_table(table.namespace_id, table.name));
-    if (now == nullptr || now->id != table.id) {
-      return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);
-    }
-    if (now->schema_version != table.schema_version) {
-      return fail(ErrorCode::kConflict, "The table is being altered; subscribe again");
-    }
-    const live::ChangeEncoder encoder(*entry.query);
-    std::string schema;
-    protocol::append_schema(schema, encoder.fields());
-    if (!message.options) {
-      std::vector<net::FramePtr> frames{
-          live::make_frame(protocol::subscription_ack_message(message.id, 0, {}, schema), format_)};
-      send_rows(entry, std::move(frames), /*has_more=*/false);
-      return {};
-    }
-    KALAM_TRY(auto batch, entry.reader->next(std::nullopt));
-    auto ack = live::make_frame(protocol::subscription_ack_message(message.id, 0, batch.control, schema), format_);
-    return send_batch(entry, std::move(batch), std::move(ack));
-  };
-  if (auto begun = begin(); !begun) {
-    services_.hub.remove(entry.subscription);
-    return fail(std::move(begun).error());
-  }
-  return entry;
+  KALAM_CHECK(services_.hub.add(*entry.query, entry.subscription, group_services()));
+  auto begun = entry.has_result() ? begin_result(entry) : begin_rows(entry);
+  // One that the server has ended meanwhile has been told why, and goes as others that it ends.
+  if (begun || entry.subscription->is_closed()) return entry;
+  services_.hub.remove(entry.subscription);
+  return fail(std::move(begun).error());
 }
 
-Result<> LiveSubscriptions::send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before) {
+Result<> LiveSubscriptions::begin_rows(Entry& entry) {
+  entry.reader = std::make_unique<live::SnapshotReader>(services_.queries.services(), caller_, entry.query,
+                                                        entry.options.value_or(protocol::SubscribeOptions{}));
+  // A DROP between the look-up and the registration has told nobody of this subscription, and an ALTER neither. Seen
+  // from behind the snapshot, so that its rows are of the same definition.
+  const auto& table = *entry.query->table;
+  KALAM_TRY(const auto now, services_.queries.services().catalog.find_table(table.namespace_id, table.name));
+  if (now == nullptr || now->id != table.id) {
+    return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);
+  }
+  if (now->schema_version != table.schema_version) {
+    return fail(ErrorCode::kConflict, "The table is being altered; subscribe again");
+  }
+  return send_first(entry, live::ChangeEncoder(*entry.query).fields(), 0);
+}
+
+Result<> LiveSubscriptions::begin_result(Entry& entry) {
+  auto snapshot = services_.hub.result_of(entry.subscription);
+  entry.waits_for_result = snapshot == nullptr;
+  if (snapshot == nullptr) return {};
+  const auto& fields = snapshot->form.encoder->fields();
+  const uint64_t rows = snapshot->rows.size();
+  entry.reader =
+      std::make_unique<live::ResultReader>(std::move(snapshot), entry.options.value_or(protocol::SubscribeOptions{}));
+  return send_first(entry, fields, rows);
+}
+
+void LiveSubscriptions::begin_results() {
+  std::vector<std::string> failed;
+  for (auto& [id, entry] : entries_) {
+    if (!entry.waits_for_result) continue;
+    if (const auto begun = begin_result(entry); !begun) {
+      if (!entry.subscription->is_closed()) refuse(id, begun.error());
+      failed.push_back(id);
+    }
+  }
+  for (const std::string& id : failed) do_unsubscribe(id);
+}
+
+Result<> LiveSubscriptions::send_first(Entry& entry, const std::vector<protocol::Field>& fields, uint64_t total_rows) {
+  const std::string& id = entry.subscription->id();
+  std::string schema;
+  protocol::append_schema(schema, fields);
+  const auto ack = [&](const protocol::BatchControl& control) {
+    return live::make_frame(protocol::subscription_ack_message(id, total_rows, control, schema), format_);
+  };
+  if (!entry.options) {
+    std::vector<net::FramePtr> frames{ack({})};
+    send_rows(entry, *entry.reader, std::move(frames), /*has_more=*/false);
+    return {};
+  }
+  KALAM_TRY(auto batch, entry.reader->next(std::nullopt));
+  auto first = ack(batch.control);
+  return send_batch(entry, std::move(batch), std::move(first));
+}
+
+Result<> LiveSubscriptions::send_batch(Entry& entry, live::FirstRows::Batch batch, net::FramePtr before) {
   const std::string& id = entry.subscription->id();
   std::vector<net::FramePtr> frames;
   if (before != nullptr) frames.push_back(std::move(before));
   append_frames(entry, batch.removals, frames);
   frames.push_back(live::make_frame(protocol::initial_data_batch_message(id, batch.rows_json, batch.control), format_));
-  send_rows(entry, std::move(frames), batch.control.has_more);
+  send_rows(entry, *entry.reader, std::move(frames), batch.control.has_more);
   return {};
 }
 
-void LiveSubscriptions::append_frames(const Entry& entry, std::span<const live::SnapshotReader::Change> changes,
+void LiveSubscriptions::append_frames(const Entry& entry, std::span<const live::FirstRows::Change> changes,
                                       std::vector<net::FramePtr>& frames) const {
   for (const auto& change : changes) {
     frames.push_back(live::make_frame(protocol::change_message(entry.subscription->id(), change.tail), format_));
   }
 }
 
-void LiveSubscriptions::send_rows(Entry& entry, std::vector<net::FramePtr> frames, bool has_more) {
+void LiveSubscriptions::send_rows(Entry& entry, const live::FirstRows& rows, std::vector<net::FramePtr> frames,
+                                  bool has_more) {
   if (has_more) {
     for (auto& frame : frames) entry.subscription->send(std::move(frame));
     return;
   }
-  entry.catching_up = false;
-  const bool is_live = entry.subscription->go_live(entry.reader->boundary(), std::move(frames));
-  entry.reader.reset();
-  if (!is_live) note_behind();
+  const bool is_live = entry.subscription->go_live(rows.boundary(), std::move(frames));
+  const auto first = std::move(entry.reader);
+  if (is_live) return;
+  if (entry.has_result()) {
+    services_.hub.knows(entry.subscription, static_cast<const live::ResultReader&>(*first).snapshot());
+  }
+  note_behind();
 }
 
 void LiveSubscriptions::do_next_batch(const protocol::NextBatch& message) {
@@ -317,8 +389,7 @@ void LiveSubscriptions::do_next_batch(const protocol::NextBatch& message) {
   };
   const auto found = entries_.find(message.subscription_id);
   if (found == entries_.end()) return refuse_batch("There is no subscription '" + message.subscription_id + "'");
-  if (found->second.reader == nullptr || found->second.catching_up)
-    return refuse_batch("All rows of this subscription have been sent");
+  if (found->second.reader == nullptr) return refuse_batch("All rows of this subscription have been sent");
   auto batch = found->second.reader->next(message.last_seq_id);
   if (!batch) return refuse_batch(protocol::to_live_error(batch.error(), is_admin(caller_.role)).message);
   if (auto sent = send_batch(found->second, *std::move(batch), nullptr); !sent) refuse_batch(sent.error().message);

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "api/api.h"
-#include "live/snapshot.h"
+#include "live/result_reader.h"
 #include "net/websocket.h"
 #include "protocol/live_messages.h"
 
@@ -45,8 +45,12 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   struct Entry {
     live::SubscriptionPtr subscription;
     std::shared_ptr<const live::GroupQuery> query;
-    std::unique_ptr<live::SnapshotReader> reader;  // while its snapshot is being read
-    bool catching_up = false;                      // by `reader`, at the socket's pace
+    std::optional<protocol::SubscribeOptions> options;
+    std::unique_ptr<live::FirstRows> reader;       // while the client reads what there is at first
+    std::unique_ptr<live::SnapshotReader> missed;  // while it catches up, at the socket's pace
+    bool waits_for_result = false;
+
+    bool has_result() const { return query->shape.kind != duck::LiveKind::kRows; }
   };
 
   void enqueue(std::function<void()> task);
@@ -66,16 +70,21 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   void watch_progress();
 
   Result<std::shared_ptr<const live::GroupQuery>> resolve(const std::string& sql) const;
-  // Registers one subscription of the query as it stands and sends its first rows. Errors: kConflict when the table is
-  // altered meanwhile.
+  // Registers one subscription of the query as it stands and sends its first rows, unless it has to wait for its
+  // result. Errors: kConflict when the table is altered meanwhile.
   Result<Entry> start(const protocol::Subscribe& message, std::shared_ptr<const live::GroupQuery> query);
-  live::BindPredicate binder() const;
+  Result<> begin_rows(Entry& entry);
+  // Once the result is there.
+  Result<> begin_result(Entry& entry);
+  void begin_results();
+  Result<> send_first(Entry& entry, const std::vector<protocol::Field>& fields, uint64_t total_rows);
+  live::GroupServices group_services() const;
   // Sends a batch and, behind the last one, what waited.
-  Result<> send_batch(Entry& entry, live::SnapshotReader::Batch batch, net::FramePtr before);
-  void append_frames(const Entry& entry, std::span<const live::SnapshotReader::Change> changes,
+  Result<> send_batch(Entry& entry, live::FirstRows::Batch batch, net::FramePtr before);
+  void append_frames(const Entry& entry, std::span<const live::FirstRows::Change> changes,
                      std::vector<net::FramePtr>& frames) const;
-  // Of what the entry's reader has read; behind the last of it the subscription is live, or behind.
-  void send_rows(Entry& entry, std::vector<net::FramePtr> frames, bool has_more);
+  // Of what `rows` has read; behind the last of it the subscription is live, or behind.
+  void send_rows(Entry& entry, const live::FirstRows& rows, std::vector<net::FramePtr> frames, bool has_more);
   void refuse(const std::string& id, const Error& error);
   // Reserves a place for one more subscription of the user; false at the limit.
   bool reserve();

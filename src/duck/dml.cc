@@ -4,7 +4,6 @@
 #include "duck/types.h"
 #include "duckdb/parser/expression/list.hpp"
 #include "duckdb/parser/query_node/list.hpp"
-#include "duckdb/parser/result_modifier.hpp"
 #include "duckdb/parser/statement/list.hpp"
 #include "duckdb/parser/tableref/list.hpp"
 
@@ -16,20 +15,12 @@ using Node = duckdb::unique_ptr<duckdb::QueryNode>;
 
 namespace {
 
-Expression column_ref(std::string_view name) { return make_uniq<duckdb::ColumnRefExpression>(std::string(name)); }
-
 duckdb::unique_ptr<duckdb::TableRef> cross_join(duckdb::unique_ptr<duckdb::TableRef> left,
                                                 duckdb::unique_ptr<duckdb::TableRef> right) {
   auto join = make_uniq<duckdb::JoinRef>(duckdb::JoinRefType::CROSS);
   join->left = std::move(left);
   join->right = std::move(right);
   return join;
-}
-
-void add_order(duckdb::QueryNode& node, std::string_view column, duckdb::OrderType direction) {
-  auto order = make_uniq<duckdb::OrderModifier>();
-  order->orders.emplace_back(direction, duckdb::OrderByNullType::NULLS_LAST, column_ref(column));
-  node.modifiers.push_back(std::move(order));
 }
 
 }  // namespace
@@ -113,66 +104,6 @@ Node insert_query(const duckdb::SQLStatement& insert, const std::vector<std::str
     }
   }
   return with_ctes(std::move(statement.select_statement->node), std::move(statement.cte_map));
-}
-
-namespace {
-
-void add_later_than(duckdb::SelectNode& node, Seq after) {
-  Expression later = make_uniq<duckdb::ComparisonExpression>(
-      duckdb::ExpressionType::COMPARE_GREATERTHAN, column_ref(model::kSeqColumn),
-      make_uniq<duckdb::ConstantExpression>(duckdb::Value::BIGINT(after)));
-  if (node.where_clause) {
-    later = make_uniq<duckdb::ConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND,
-                                                     std::move(node.where_clause), std::move(later));
-  }
-  node.where_clause = std::move(later);
-}
-
-}  // namespace
-
-Node other_rows_query(const Statement& select, Seq after) {
-  auto copy = select.impl().tree->Copy();
-  auto node = std::move(copy->Cast<duckdb::SelectStatement>().node);
-  auto& inner = node->Cast<duckdb::SelectNode>();
-  inner.select_list.clear();
-  inner.select_list.push_back(make_uniq<duckdb::StarExpression>());
-  // Not taken: false or NULL.
-  inner.where_clause = make_uniq<duckdb::ComparisonExpression>(
-      duckdb::ExpressionType::COMPARE_DISTINCT_FROM,
-      make_uniq<duckdb::CastExpression>(duckdb::LogicalType::BOOLEAN, std::move(inner.where_clause)),
-      make_uniq<duckdb::ConstantExpression>(duckdb::Value::BOOLEAN(true)));
-  add_later_than(inner, after);
-  add_order(*node, model::kSeqColumn, duckdb::OrderType::ASCENDING);
-  return node;
-}
-
-Node live_query(const Statement& select, bool star_has_seq, Seq after, uint64_t newest) {
-  auto copy = select.impl().tree->Copy();
-  auto node = std::move(copy->Cast<duckdb::SelectStatement>().node);
-  auto& inner = node->Cast<duckdb::SelectNode>();
-  bool has_seq = false;
-  for (const auto& item : inner.select_list) {
-    if (item->GetExpressionClass() == duckdb::ExpressionClass::STAR) has_seq |= star_has_seq;
-    if (item->GetExpressionClass() == duckdb::ExpressionClass::COLUMN_REF && item->GetName() == model::kSeqColumn)
-      has_seq = true;
-  }
-  if (!has_seq) inner.select_list.push_back(column_ref(model::kSeqColumn));
-  if (after > 0) add_later_than(inner, after);
-  if (newest == 0) {
-    add_order(*node, model::kSeqColumn, duckdb::OrderType::ASCENDING);
-    return node;
-  }
-  add_order(*node, model::kSeqColumn, duckdb::OrderType::DESCENDING);
-  auto limit = make_uniq<duckdb::LimitModifier>();
-  limit->limit = make_uniq<duckdb::ConstantExpression>(duckdb::Value::BIGINT(static_cast<int64_t>(newest)));
-  node->modifiers.push_back(std::move(limit));
-  auto outer = make_uniq<duckdb::SelectNode>();
-  outer->select_list.push_back(make_uniq<duckdb::StarExpression>());
-  auto subquery = make_uniq<duckdb::SelectStatement>();
-  subquery->node = std::move(node);
-  outer->from_table = make_uniq<duckdb::SubqueryRef>(std::move(subquery));
-  add_order(*outer, model::kSeqColumn, duckdb::OrderType::ASCENDING);
-  return outer;
 }
 
 }  // namespace kalamdb::duck

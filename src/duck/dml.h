@@ -1,5 +1,4 @@
-// UPDATE, DELETE, INSERT … SELECT and subscriptions as the queries that give their rows. For the other files of this
-// folder only.
+// UPDATE, DELETE and INSERT … SELECT as the queries that give their rows. For the other files of this folder only.
 #pragma once
 
 #include <duckdb.hpp>
@@ -24,12 +23,6 @@ ChangeQuery change_query(const duckdb::SQLStatement& change, const model::TableD
 duckdb::unique_ptr<duckdb::QueryNode> insert_query(const duckdb::SQLStatement& insert,
                                                    const std::vector<std::string>& columns,
                                                    const model::TableDefinition& table);
-
-// The rows of a subscription with after < _seq, ascending, with `newest` > 0 only the last ones.
-duckdb::unique_ptr<duckdb::QueryNode> live_query(const Statement& select, bool star_has_seq, Seq after,
-                                                 uint64_t newest);
-// The rows that its WHERE does not take.
-duckdb::unique_ptr<duckdb::QueryNode> other_rows_query(const Statement& select, Seq after);
 
 // `node` with the WITH of the statement that it is made from.
 duckdb::unique_ptr<duckdb::QueryNode> with_ctes(duckdb::unique_ptr<duckdb::QueryNode> node,

@@ -4,6 +4,7 @@
 
 #include "duck/dml.h"
 #include "duck/duck_error.h"
+#include "duck/live_query.h"
 #include "duck/predicate.h"
 #include "duck/rewrite.h"
 #include "duck/row_expressions.h"
@@ -112,6 +113,23 @@ class DuckEngine : public Engine {
   Result<std::unique_ptr<Predicate>> bind_predicate(const Statement& select, const model::TablePtr& table,
                                                     const QueryContext& context) override {
     return guarded([&] { return make_predicate(session(context), select, table, context); });
+  }
+
+  Result<std::unique_ptr<RowExpressions>> bind_result(const Statement& select, const model::TablePtr& table,
+                                                      const QueryContext& context) override {
+    return guarded([&]() -> Result<std::unique_ptr<RowExpressions>> {
+      KALAM_TRY(const LiveShape shape, select.live());
+      return make_row_expressions(session(context), result_expressions(select, shape), table, context);
+    });
+  }
+
+  Result<std::unique_ptr<QueryResult>> result_rows(const Statement& select, SourceResolver& tables,
+                                                   const QueryContext& context, uint64_t limit) override {
+    return guarded([&]() -> Result<std::unique_ptr<QueryResult>> {
+      KALAM_TRY(const LiveShape shape, select.live());
+      KALAM_TRY(const auto table, target_table(shape.table, tables));
+      return run(result_query(select, shape, *table, limit), tables, context);
+    });
   }
 
   Result<WrittenSegment> write_segment(const std::string& path, const model::TablePtr& table, model::RowCursor& rows,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -139,6 +140,24 @@ class Predicate {
   virtual const std::vector<const model::ColumnDefinition*>& columns() const = 0;
   // It means the same at any time and for any user.
   virtual bool is_deterministic() const = 0;
+  virtual bool depends_on_time() const = 0;
+  // A column and a value that it must have where the predicate is true, so that rows can be looked up by it; nullopt if
+  // none is found.
+  struct Equality {
+    const model::ColumnDefinition* column;  // of the table it was bound to, stored, of a type whose values are equal as
+    model::Value value;                     // they are stored (model::same)
+  };
+  virtual const std::optional<Equality>& equality() const = 0;
+};
+
+// What the result of a live query is made from (LiveKind::kTop and kAggregate), evaluated over stored rows likewise.
+// Not thread-safe.
+class RowExpressions {
+ public:
+  virtual ~RowExpressions() = default;
+  // `values[i]` gets the values over `rows[i]`, which is of the table that it was bound to.
+  virtual Result<> evaluate(std::span<const model::RowRecord> rows, std::vector<model::Row>& values) = 0;
+  virtual const std::vector<model::DataType>& types() const = 0;
 };
 
 // Thread-safe.
@@ -192,6 +211,17 @@ class Engine {
   // evaluated on a single row (subqueries, aggregates, volatile functions).
   virtual Result<std::unique_ptr<Predicate>> bind_predicate(const Statement& select, const model::TablePtr& table,
                                                             const QueryContext& context) = 0;
+
+  // The expressions that a result is made from. kTop: the key of the order, bytes that compare as its rows are ordered;
+  // kAggregate: the argument of each item (of COUNT(*) one that is never NULL; NULL for what a FILTER leaves out), then
+  // for each MIN and MAX bytes that compare as its arguments do. Errors: kInvalidSql for what depends on more than the
+  // row, the time included.
+  virtual Result<std::unique_ptr<RowExpressions>> bind_result(const Statement& select, const model::TablePtr& table,
+                                                              const QueryContext& context) = 0;
+  // The same of the rows that the WHERE takes. kTop: the first `limit` ones in their order, rows that are equal in it
+  // by their primary key; every column of the table, then the key. kAggregate: all of them, in no order.
+  virtual Result<std::unique_ptr<QueryResult>> result_rows(const Statement& select, SourceResolver& tables,
+                                                           const QueryContext& context, uint64_t limit) = 0;
 
   // Writes a segment to the absolute `path`: every column of `table` plus `_seq` and `_deleted`, and before them
   // `_user_id` if users share the table's segments, in the order in which

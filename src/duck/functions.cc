@@ -30,7 +30,10 @@ const QueryState& request_of(BindInput& input) {
   return state;
 }
 
-duckdb::timestamp_t now(BindInput& input) { return duckdb::timestamp_t(request_of(input).now_us); }
+duckdb::timestamp_t now(BindInput& input) {
+  QueryState::of(input.context).mentions_time = true;
+  return duckdb::timestamp_t(request_of(input).now_us);
+}
 
 // Functions without arguments that have one value for the whole statement: bound to it as a constant.
 BoundExpression bind_now(BindInput& input) { return constant(duckdb::Value::TIMESTAMP(now(input))); }

@@ -8,7 +8,13 @@
 #include "duck/table_scan.h"
 #include "duckdb/main/config.hpp"
 #include "duckdb/optimizer/optimizer_extension.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
+#include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression/bound_operator_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/logical_operator_visitor.hpp"
 #include "duckdb/planner/operator/logical_aggregate.hpp"
 #include "duckdb/planner/operator/logical_cteref.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
@@ -140,7 +146,45 @@ void order_by_key(duckdb::unique_ptr<LogicalOperator>& plan, uint64_t max_rows) 
   *below = std::move(order);
 }
 
+using BoundExpression = duckdb::unique_ptr<duckdb::Expression>;
+
+// The same value, of which the optimiser does not know what it is.
+void make_opaque(BoundExpression& expression) {
+  auto opaque = duckdb::make_uniq<duckdb::BoundOperatorExpression>(duckdb::ExpressionType::OPERATOR_COALESCE,
+                                                                   expression->return_type);
+  opaque->children.push_back(std::move(expression));
+  expression = std::move(opaque);
+}
+
+bool is_date_trunc(const duckdb::Expression& expression) {
+  return expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION &&
+         expression.Cast<duckdb::BoundFunctionExpression>().function.name == "date_trunc";
+}
+
+// DuckDB 1.4 makes TRUE of comparisons that are NULL, in date_trunc_simplification.cpp of date_trunc(part, NULL) <>
+// constant, and in comparison_simplification.cpp of TRY_CAST(value AS type) > constant where the value does not fit.
+void guard_simplifications(BoundExpression& expression) {
+  duckdb::ExpressionIterator::EnumerateChildren(*expression, guard_simplifications);
+  if (expression->GetExpressionType() == duckdb::ExpressionType::COMPARE_NOTEQUAL) {
+    auto& comparison = expression->Cast<duckdb::BoundComparisonExpression>();
+    for (auto* side : {&comparison.left, &comparison.right}) {
+      if (is_date_trunc(**side)) make_opaque(*side);
+    }
+  }
+  if (expression->GetExpressionClass() == duckdb::ExpressionClass::BOUND_CAST &&
+      expression->Cast<duckdb::BoundCastExpression>().try_cast) {
+    make_opaque(expression);
+  }
+}
+
+void guard_simplifications(LogicalOperator& op) {
+  duckdb::LogicalOperatorVisitor::EnumerateExpressions(
+      op, [](BoundExpression* expression) { guard_simplifications(*expression); });
+  for (auto& child : op.children) guard_simplifications(*child);
+}
+
 void before_optimizing(duckdb::OptimizerExtensionInput& input, duckdb::unique_ptr<LogicalOperator>& plan) {
+  guard_simplifications(*plan);
   auto state = input.context.registered_state->Get<QueryState>(QueryState::kKey);
   if (!state || state->planned || state->plain) return;
   state->planned = true;

@@ -5,8 +5,8 @@
 
 namespace kalamdb::duck {
 
-// Notes the stored column behind each result column in the QueryState, puts small plain scans into key order,
-// and for EXPLAIN counts the segments that scans will read.
+// Keeps DuckDB from simplifications that are wrong. Notes the stored column behind each result column in the
+// QueryState, puts small plain scans into key order, and for EXPLAIN counts the segments that scans will read.
 void register_plan_hook(duckdb::DBConfig& config);
 
 }  // namespace kalamdb::duck

@@ -70,6 +70,7 @@ class QueryState : public duckdb::ClientContextState {
   size_t views = 0;  // expanded so far
   // Set when an expression that was bound depends on the time or on who asks.
   bool mentions_request = false;
+  bool mentions_time = false;  // on the time
   // Not to be reordered or traced (segment writing, EXPLAIN).
   bool plain = false;
 

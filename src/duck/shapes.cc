@@ -1,12 +1,9 @@
 #include "duck/shapes.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "duckdb/parser/expression/list.hpp"
 #include "duckdb/parser/parsed_data/sample_options.hpp"
-#include "duckdb/parser/parsed_expression_iterator.hpp"
 #include "duckdb/parser/query_node/list.hpp"
 #include "duckdb/parser/tableref/list.hpp"
 
@@ -18,6 +15,8 @@ using ExpressionPtr = duckdb::unique_ptr<Expression>;
 
 std::string lower(const std::string& name) { return duckdb::StringUtil::Lower(name); }
 
+}  // namespace
+
 TableName name_of(const duckdb::BaseTableRef& table) { return {lower(table.schema_name), lower(table.table_name)}; }
 
 const duckdb::BaseTableRef* plain_table(const duckdb::TableRef* ref) {
@@ -26,7 +25,20 @@ const duckdb::BaseTableRef* plain_table(const duckdb::TableRef* ref) {
   return &ref->Cast<duckdb::BaseTableRef>();
 }
 
-}  // namespace
+bool has_groups(const duckdb::SelectNode& node) {
+  return !node.groups.group_expressions.empty() || !node.groups.grouping_sets.empty() ||
+         node.aggregate_handling != duckdb::AggregateHandling::STANDARD_HANDLING;
+}
+
+std::optional<int64_t> plain_limit(const duckdb::ResultModifier& modifier) {
+  if (modifier.type != duckdb::ResultModifierType::LIMIT_MODIFIER) return std::nullopt;
+  const auto& limit = modifier.Cast<duckdb::LimitModifier>();
+  if (limit.offset || !limit.limit) return std::nullopt;
+  const auto value = operand(*limit.limit);
+  if (!value || value->kind != Operand::Kind::kLiteral) return std::nullopt;
+  const auto* rows = std::get_if<int64_t>(&value->literal);
+  return rows != nullptr ? std::optional(*rows) : std::nullopt;
+}
 
 const std::string* column_of(const Expression& expression, const duckdb::BaseTableRef& table) {
   if (expression.GetExpressionClass() != duckdb::ExpressionClass::COLUMN_REF || operand(expression)) return nullptr;
@@ -88,21 +100,8 @@ std::optional<std::vector<Equality>> equalities(const ExpressionPtr& where, cons
 
 // No modifier but a LIMIT of at least 1.
 bool keeps_first_row(const duckdb::QueryNode& node) {
-  for (const auto& modifier : node.modifiers) {
-    if (modifier->type != duckdb::ResultModifierType::LIMIT_MODIFIER) return false;
-    const auto& limit = modifier->Cast<duckdb::LimitModifier>();
-    if (limit.offset || !limit.limit) return false;
-    const auto value = operand(*limit.limit);
-    if (!value || value->kind != Operand::Kind::kLiteral) return false;
-    const auto* rows = std::get_if<int64_t>(&value->literal);
-    if (rows == nullptr || *rows < 1) return false;
-  }
-  return true;
-}
-
-bool has_groups(const duckdb::SelectNode& node) {
-  return !node.groups.group_expressions.empty() || !node.groups.grouping_sets.empty() ||
-         node.aggregate_handling != duckdb::AggregateHandling::STANDARD_HANDLING;
+  return std::ranges::all_of(node.modifiers,
+                             [](const auto& modifier) { return plain_limit(*modifier).value_or(0) >= 1; });
 }
 
 std::vector<Assignment> assignments(const duckdb::UpdateSetInfo& info, bool with_excluded) {
@@ -206,99 +205,6 @@ ChangeShape delete_shape(const duckdb::DeleteStatement& remove) {
   if (remove.using_clauses.empty() && remove.cte_map.map.empty() && plain_table(&table) != nullptr) {
     shape.where = equalities(remove.condition, table);
   }
-  return shape;
-}
-
-namespace {
-
-std::unexpected<Error> unsupported(std::string_view clause) {
-  return fail(ErrorCode::kInvalidSql,
-              fmt::format("Subscription query does not support {}. Only SELECT ... FROM ... [WHERE ...] is supported.",
-                          clause));
-}
-
-std::unexpected<Error> only_select() {
-  return fail(ErrorCode::kInvalidSql, "Subscription query supports only SELECT ... FROM ... [WHERE ...].");
-}
-
-bool has_subquery(const Expression& expression) {
-  if (expression.GetExpressionClass() == duckdb::ExpressionClass::SUBQUERY) return true;
-  bool found = false;
-  duckdb::ParsedExpressionIterator::EnumerateChildren(
-      expression, [&](const Expression& child) { found = found || has_subquery(child); });
-  return found;
-}
-
-Result<> check_modifiers(const duckdb::QueryNode& node) {
-  for (const auto& modifier : node.modifiers) {
-    if (modifier->type == duckdb::ResultModifierType::ORDER_MODIFIER) return unsupported("ORDER BY");
-    if (modifier->type == duckdb::ResultModifierType::DISTINCT_MODIFIER) return unsupported("DISTINCT");
-  }
-  if (!node.modifiers.empty()) return only_select();  // LIMIT, OFFSET
-  return {};
-}
-
-std::string_view set_operation_name(duckdb::SetOperationType type) {
-  switch (type) {
-    case duckdb::SetOperationType::EXCEPT:
-      return "EXCEPT";
-    case duckdb::SetOperationType::INTERSECT:
-      return "INTERSECT";
-    default:
-      return "UNION";
-  }
-}
-
-Result<> check_live_clauses(const duckdb::SelectNode& node) {
-  if (!node.cte_map.map.empty()) return unsupported("WITH");
-  if (node.from_table && node.from_table->type == duckdb::TableReferenceType::JOIN) return unsupported("JOIN");
-  if (has_groups(node)) return unsupported("GROUP BY");
-  if (node.having) return unsupported("HAVING");
-  if (node.qualify) return unsupported("QUALIFY");
-  KALAM_CHECK(check_modifiers(node));
-  if (node.from_table && node.from_table->type == duckdb::TableReferenceType::SUBQUERY)
-    return unsupported("subqueries");
-  if (node.sample || plain_table(node.from_table.get()) == nullptr) return only_select();
-  if (node.where_clause && has_subquery(*node.where_clause)) return unsupported("subqueries");
-  return {};
-}
-
-Result<std::vector<std::string>> live_columns(const duckdb::SelectNode& node, const duckdb::BaseTableRef& table) {
-  std::vector<std::string> columns;
-  if (node.select_list.size() == 1 && is_plain_star(*node.select_list.front(), table)) return columns;
-  for (const auto& item : node.select_list) {
-    const std::string* column = column_of(*item, table);
-    if (column == nullptr || item->HasAlias()) {
-      return fail(ErrorCode::kInvalidSql, "Subscription query supports only * or plain columns in its SELECT list.");
-    }
-    const std::string name = lower(*column);
-    if (name == "_seq" || name == "_deleted") {
-      return fail(ErrorCode::kInvalidSql,
-                  fmt::format("Subscription query may not select system column '{}': every change carries it.", name));
-    }
-    columns.push_back(*column);
-  }
-  return columns;
-}
-
-}  // namespace
-
-Result<LiveShape> live_shape(const duckdb::SelectStatement& select) {
-  const duckdb::QueryNode& root = *select.node;
-  if (root.type == duckdb::QueryNodeType::CTE_NODE || !root.cte_map.map.empty()) return unsupported("WITH");
-  if (root.type == duckdb::QueryNodeType::SET_OPERATION_NODE) {
-    return unsupported(set_operation_name(root.Cast<duckdb::SetOperationNode>().setop_type));
-  }
-  if (root.type != duckdb::QueryNodeType::SELECT_NODE) return only_select();
-  const auto& node = root.Cast<duckdb::SelectNode>();
-  KALAM_CHECK(check_live_clauses(node));
-  const auto& table = node.from_table->Cast<duckdb::BaseTableRef>();
-  LiveShape shape;
-  shape.table = name_of(table);
-  if (shape.table.schema.empty()) return fail(ErrorCode::kInvalidSql, "Query must use namespace.table format");
-  KALAM_TRY(shape.columns, live_columns(node, table));
-  shape.has_where = node.where_clause != nullptr;
-  shape.normalized = select.ToString();
   return shape;
 }
 

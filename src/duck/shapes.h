@@ -6,6 +6,8 @@
 #include "base/result.h"
 #include "duck/statement.h"
 #include "duckdb.hpp"
+#include "duckdb/parser/query_node/select_node.hpp"
+#include "duckdb/parser/result_modifier.hpp"
 #include "duckdb/parser/statement/list.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
 
@@ -15,8 +17,14 @@ std::optional<PointSelect> point_select_shape(const duckdb::SelectStatement& sel
 InsertShape insert_shape(const duckdb::InsertStatement& insert);
 ChangeShape update_shape(const duckdb::UpdateStatement& update);
 ChangeShape delete_shape(const duckdb::DeleteStatement& remove);
-// Without `uses_current_user`. Errors: kInvalidSql, as the protocol words them.
-Result<LiveShape> live_shape(const duckdb::SelectStatement& select);
+
+// Of a FROM that is one table and nothing else, the table; else nullptr.
+const duckdb::BaseTableRef* plain_table(const duckdb::TableRef* ref);
+TableName name_of(const duckdb::BaseTableRef& table);
+// GROUP BY in any form.
+bool has_groups(const duckdb::SelectNode& node);
+// The number that a LIMIT without OFFSET gives; nullopt for everything else.
+std::optional<int64_t> plain_limit(const duckdb::ResultModifier& modifier);
 
 // The column of `table` that the expression is, written c, t.c, or ns.t.c; nullptr for everything else.
 const std::string* column_of(const duckdb::ParsedExpression& expression, const duckdb::BaseTableRef& table);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "duck/dialect.h"
+#include "duck/live_query.h"
 #include "duck/parse_bounds.h"
 #include "duck/row_expressions.h"
 #include "duck/shapes.h"

@@ -93,10 +93,27 @@ struct ChangeShape {  // UPDATE or DELETE
   std::optional<std::vector<Equality>> where;
 };
 
-// A SELECT that may be subscribed to: columns or * of one table with an optional WHERE.
+// How the result of a live query follows from its table.
+enum class LiveKind : uint8_t {
+  kRows,       // each row that the WHERE takes
+  kTop,        // the first of them: ORDER BY … LIMIT n
+  kAggregate,  // one row for each group, or for all of them
+};
+
+// One column of a kAggregate.
+struct LiveItem {
+  enum class Kind : uint8_t { kKey, kCount, kSum, kAvg, kMin, kMax };
+  Kind kind = Kind::kKey;  // kKey: one of the GROUP BY
+  std::string name;
+};
+
+// A SELECT of one table that may be subscribed to.
 struct LiveShape {
+  LiveKind kind = LiveKind::kRows;
   TableName table;
-  std::vector<std::string> columns;  // empty: *
+  std::vector<std::string> columns;  // kRows, kTop; empty: *
+  uint64_t limit = 0;                // kTop
+  std::vector<LiveItem> items;       // kAggregate: the SELECT list
   bool has_where = false;
   // The same text for statements that mean the same but for white space, comments and letter case of keywords.
   std::string normalized;

@@ -286,8 +286,8 @@ TEST(Statement, LiveErrors) {
   const std::string only = "Subscription query supports only SELECT ... FROM ... [WHERE ...].";
   EXPECT_EQ(live_error("SELECT * FROM a.t JOIN a.u ON true"), no("JOIN"));
   EXPECT_EQ(live_error("SELECT * FROM a.t, a.u"), no("JOIN"));
-  EXPECT_EQ(live_error("SELECT * FROM a.t ORDER BY id"), no("ORDER BY"));
-  EXPECT_EQ(live_error("SELECT id FROM a.t GROUP BY id"), no("GROUP BY"));
+  EXPECT_EQ(live_error("SELECT * FROM a.t ORDER BY id"), "Subscription query with ORDER BY needs a LIMIT.");
+  EXPECT_EQ(live_error("SELECT id FROM a.t GROUP BY id LIMIT 1"), no("ORDER BY or LIMIT with aggregates"));
   EXPECT_EQ(live_error("WITH x AS (SELECT 1) SELECT * FROM a.t"), no("WITH"));
   EXPECT_EQ(live_error("SELECT id FROM a.t HAVING id > 1"), no("HAVING"));
   EXPECT_EQ(live_error("SELECT DISTINCT id FROM a.t"), no("DISTINCT"));
@@ -305,10 +305,33 @@ TEST(Statement, LiveErrors) {
   EXPECT_EQ(live_error("SELECT * FROM t"), "Query must use namespace.table format");
   EXPECT_EQ(live_error("DELETE FROM a.t"), "Subscription query must be a SELECT");
   EXPECT_EQ(live_error("SELECT * FROM a.t WHERE id = $1"), "Subscription query does not support parameters");
-  for (const char* projection : {"id + 1", "count(*)", "id AS x", "*, id", "* EXCLUDE (id)", "_seq", "id, _DELETED"}) {
+  for (const char* projection :
+       {"id + 1", "count(*) + 1", "id AS x", "*, id", "* EXCLUDE (id)", "_seq", "id, _DELETED"}) {
     EXPECT_NE(live_error(std::string("SELECT ") + projection + " FROM a.t"), "accepted") << projection;
   }
   EXPECT_NE(live_error("SELECT * FROM a.t WHERE id = '" + std::string(70'000, 'x') + "'"), "accepted");
+}
+
+TEST(Statement, LiveShapesOfResults) {
+  const auto shape = [](const char* sql) { return *(*Statement::parse(sql))->live(); };
+  EXPECT_EQ(shape("SELECT * FROM a.t WHERE id > 1").kind, LiveKind::kRows);
+  const LiveShape top = shape("SELECT id FROM a.t ORDER BY x DESC, lower(y) LIMIT 20");
+  EXPECT_EQ(top.kind, LiveKind::kTop);
+  EXPECT_EQ(top.limit, 20u);
+  EXPECT_EQ(top.columns, std::vector<std::string>{"id"});
+  using Kind = LiveItem::Kind;
+  const auto kinds = [&](const char* sql) {
+    std::vector<Kind> all;
+    for (const LiveItem& item : shape(sql).items) all.push_back(item.kind);
+    return all;
+  };
+  EXPECT_EQ(kinds("SELECT g, count(*), avg(x) FROM a.t GROUP BY g"),
+            (std::vector{Kind::kKey, Kind::kCount, Kind::kAvg}));
+  EXPECT_EQ(kinds("SELECT min(x), x % 2 AS odd FROM a.t GROUP BY 2"), (std::vector{Kind::kMin, Kind::kKey}));
+  EXPECT_EQ(kinds("SELECT sum(x), x % 2 AS odd FROM a.t GROUP BY odd"), (std::vector{Kind::kSum, Kind::kKey}));
+  EXPECT_EQ(kinds("SELECT max(x) FILTER (WHERE y) FROM a.t"), std::vector{Kind::kMax});
+  EXPECT_NE(shape("SELECT * FROM a.t ORDER BY x LIMIT 2").normalized,
+            shape("SELECT * FROM a.t ORDER BY x LIMIT 3").normalized);
 }
 
 }  // namespace

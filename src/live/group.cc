@@ -121,23 +121,30 @@ Result<std::string> ChangeEncoder::remove(std::string_view row, Seq seq, Seq old
   return protocol::change_tail(protocol::ChangeType::kDelete, "", old_row);
 }
 
-Result<bool> Group::rebind(const model::TablePtr& table) {
+bool same_fields(std::span<const protocol::Field> a, std::span<const protocol::Field> b) {
+  return std::ranges::equal(a, b, [](const protocol::Field& one, const protocol::Field& other) {
+    return one.name == other.name && one.type == other.type && one.flags == other.flags;
+  });
+}
+
+Result<bool> RowGroup::alter(const model::TablePtr& table) {
   GroupQuery query = query_;
   query.table = table;
   KALAM_CHECK(check_projection(query));
   KALAM_TRY(auto predicate, bind_(query));
   ChangeEncoder encoder(query);
-  const auto same = [](const protocol::Field& a, const protocol::Field& b) {
-    return a.name == b.name && a.type == b.type && a.flags == b.flags;
-  };
-  const bool changed = !std::ranges::equal(encoder.fields(), encoder_.fields(), same);
+  const bool changed = !same_fields(encoder.fields(), encoder_.fields());
   query_ = std::move(query);
   predicate_ = std::move(predicate);
   encoder_ = std::move(encoder);
   return changed;
 }
 
-Result<bool> Group::matches(std::string_view row, Seq seq, bool deleted) {
+const duck::Predicate::Equality* RowGroup::equality() const {
+  return predicate_ != nullptr && predicate_->equality() ? &*predicate_->equality() : nullptr;
+}
+
+Result<bool> RowGroup::matches(std::string_view row, Seq seq, bool deleted) {
   if (predicate_ == nullptr) return true;
   const model::RowRecord record{.seq = seq, .deleted = deleted, .key = {}, .row = row};
   std::vector<char> matches;
@@ -145,7 +152,13 @@ Result<bool> Group::matches(std::string_view row, Seq seq, bool deleted) {
   return matches[0] != 0;
 }
 
-Result<std::optional<std::string>> Group::message_for(const storage::RowChange& change) {
+void RowGroup::change(const storage::ChangeSetPtr&, const storage::RowChange& change,
+                      std::vector<GroupMessage>& messages) {
+  auto text = message_for(change);
+  if (!text || *text) messages.push_back({change.seq, std::move(text)});
+}
+
+Result<std::optional<std::string>> RowGroup::message_for(const storage::RowChange& change) {
   const auto some = [](Result<std::string> message) -> Result<std::optional<std::string>> {
     if (!message) return fail(std::move(message).error());
     return *std::move(message);

@@ -5,10 +5,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "duck/engine.h"
+#include "live/result.h"
 #include "live/subscription.h"
 #include "protocol/cells.h"
 #include "storage/commit.h"
@@ -30,6 +32,23 @@ Result<> check_projection(const GroupQuery& query);
 // Makes the predicate of a query, nullptr for one without WHERE. May be called as long as there are subscriptions.
 using BindPredicate = std::function<Result<std::unique_ptr<duck::Predicate>>(const GroupQuery& query)>;
 
+// The result of a query at one commit, with the query as of the table's definition then.
+struct LoadedResult {
+  GroupQuery query;
+  std::unique_ptr<LiveResult> result;
+  Seq seq = 0;
+};
+
+// What groups work with. All of it may be called from any thread, as long as there are subscriptions.
+struct GroupServices {
+  BindPredicate bind;
+  // Reads a result, which may take long. For queries that have one: of duck::LiveKind::kTop and kAggregate.
+  std::function<Result<LoadedResult>(const GroupQuery& query)> load;
+  // Runs a task on a thread that may be blocked; false when none takes it.
+  std::function<bool(std::function<void()> task)> post;
+  size_t max_result_bytes = 256 << 20;
+};
+
 // Writes the changes of one table for one projection. Immutable.
 class ChangeEncoder {
  public:
@@ -43,13 +62,14 @@ class ChangeEncoder {
   // A delete, or a row that left the filter: `row` is what it was, as of `old_seq`. STREAM rows also carry the
   // "<user>:<_seq>" by which older clients know them.
   Result<std::string> remove(std::string_view row, Seq seq, Seq old_seq) const;
+  // Appends a row as a batch of the first rows shows it. Errors: kCorruption.
+  Result<> append_row(std::string& out, std::string_view row, Seq seq, bool deleted = false) const;
 
  private:
   struct Column {
     const model::ColumnDefinition* definition;
     bool shown;  // in the projection, or everything is
   };
-  Result<> append_row(std::string& out, std::string_view row, Seq seq, bool deleted) const;
 
   model::TablePtr table_;
   bool stream_;
@@ -59,31 +79,66 @@ class ChangeEncoder {
   protocol::RowObjectEncoder rows_;      // over columns_
 };
 
+// What the members are told at a place in the order of changes. `text`: the tail of a message, nullopt: nothing; an
+// error is told as such.
+struct GroupMessage {
+  Seq seq = 0;
+  Result<std::optional<std::string>> text;
+};
+
+class ResultGroup;
+
 // Not thread-safe: the hub's.
 class Group {
  public:
-  Group(GroupQuery query, std::unique_ptr<duck::Predicate> predicate, BindPredicate bind)
-      : query_(std::move(query)), predicate_(std::move(predicate)), bind_(std::move(bind)), encoder_(query_) {}
+  explicit Group(GroupQuery query) : query_(std::move(query)) {}
+  virtual ~Group() = default;
 
   const GroupQuery& query() const { return query_; }
-  const ChangeEncoder& encoder() const { return encoder_; }
   std::vector<SubscriptionPtr>& members() { return members_; }
+  // Of the members' rows, as acknowledgements show them; empty while they are not known.
+  virtual std::span<const protocol::Field> fields() const = 0;
 
-  // Goes on with the table as altered. Whether its columns look different to the members. Errors: when the query needs
-  // a column that is gone; the group is then as before.
-  Result<bool> rebind(const model::TablePtr& table);
+  // A change to a row of the scope. Appends what the members are told of it at once.
+  virtual void change(const storage::ChangeSetPtr& commit, const storage::RowChange& change,
+                      std::vector<GroupMessage>& messages) = 0;
+  // Goes on with the table as altered. Whether its columns look different to the members from here on. Errors: when the
+  // query needs a column that is gone; the group is then as before.
+  virtual Result<bool> alter(const model::TablePtr& table) = 0;
+  // What rows that concern it have, if that is known; valid until it is altered or its result is installed.
+  virtual const duck::Predicate::Equality* equality() const = 0;
+  // This one, if it has a result.
+  virtual ResultGroup* result() { return nullptr; }
 
-  // What the members are told of a change to a row of their scope; nullopt: nothing. Errors: of the predicate.
-  Result<std::optional<std::string>> message_for(const storage::RowChange& change);
+ protected:
+  GroupQuery query_;
 
  private:
+  std::vector<SubscriptionPtr> members_;
+};
+
+// LiveKind::kRows: each change is told as it comes.
+class RowGroup final : public Group {
+ public:
+  RowGroup(GroupQuery query, std::unique_ptr<duck::Predicate> predicate, BindPredicate bind)
+      : Group(std::move(query)), predicate_(std::move(predicate)), bind_(std::move(bind)), encoder_(query_) {}
+
+  std::span<const protocol::Field> fields() const override { return encoder_.fields(); }
+  void change(const storage::ChangeSetPtr& commit, const storage::RowChange& change,
+              std::vector<GroupMessage>& messages) override;
+  Result<bool> alter(const model::TablePtr& table) override;
+  const duck::Predicate::Equality* equality() const override;
+
+ private:
+  Result<std::optional<std::string>> message_for(const storage::RowChange& change);
   Result<bool> matches(std::string_view row, Seq seq, bool deleted);
 
-  GroupQuery query_;
   std::unique_ptr<duck::Predicate> predicate_;  // nullptr: every row
   BindPredicate bind_;
   ChangeEncoder encoder_;
-  std::vector<SubscriptionPtr> members_;
 };
+
+// Whether two lists of columns look the same to a client.
+bool same_fields(std::span<const protocol::Field> a, std::span<const protocol::Field> b);
 
 }  // namespace kalamdb::live

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "live/frames.h"
+#include "protocol/error_codes.h"
 #include "protocol/live_messages.h"
 
 namespace kalamdb::live {
@@ -13,6 +14,17 @@ namespace {
 
 std::string group_key(const GroupQuery& query) {
   return query.shape.uses_current_user ? query.current_user + '\0' + query.shape.normalized : query.shape.normalized;
+}
+
+// What the members are told when their query does not fit the table any more.
+Error altered_error(const Error& error) {
+  return Error(ErrorCode::kInvalidSql, "The table was altered: " + error.message);
+}
+
+net::FramePtr ack_frame(const Group& group, const Subscription& subscription) {
+  std::string schema;
+  protocol::append_schema(schema, group.fields());
+  return make_frame(protocol::subscription_ack_message(subscription.id(), 0, {}, schema), subscription.format());
 }
 
 }  // namespace
@@ -51,29 +63,159 @@ void Hub::work(const std::stop_token& stop) {
   }
 }
 
-Result<> Hub::add(const GroupQuery& query, const SubscriptionPtr& subscription, const BindPredicate& bind) {
-  const Scope scope{query.table->id, query.scope.value};
-  const std::string key = group_key(query);
-  const std::lock_guard lock(mutex_);
-  // The ALTER TABLE that the query already knows may still be on its way here.
-  if (const auto groups = scopes_.find(scope); groups != scopes_.end()) {
-    if (const auto known = groups->second.find(key); known != groups->second.end()) {
-      alter_group(*known->second, query.table);
-    }
+template <typename Change>
+void Hub::change_groups(const Change& change) {
+  std::vector<SubscriptionPtr> ended;
+  std::vector<SubscriptionPtr> lagging;
+  std::vector<SubscriptionPtr> ready;
+  {
+    const std::lock_guard lock(mutex_);
+    change();
+    ended.swap(ended_);
+    lagging.swap(lagging_);
+    ready.swap(ready_);
   }
-  std::unique_ptr<Group>& group = scopes_[scope][key];
-  if (group == nullptr) {
-    auto predicate = bind(query);
-    if (!predicate) {
-      scopes_[scope].erase(key);
-      return fail(std::move(predicate).error());
-    }
-    group = std::make_unique<Group>(query, *std::move(predicate), bind);
+  for (const auto& subscription : ended) subscription->ended();
+  for (const auto& subscription : lagging) subscription->fell_behind();
+  for (const auto& subscription : ready) subscription->ready();
+}
+
+template <typename Change>
+auto Hub::change_indexed(Group& group, const Change& change) {
+  GroupIndex& index = scopes_.find(scope_of(group.query()))->second.index;
+  index.remove(&group);
+  auto outcome = change();
+  index.add(&group);
+  return outcome;
+}
+
+Result<> Hub::add(const GroupQuery& query, const SubscriptionPtr& subscription, const GroupServices& services) {
+  Result<> added;
+  change_groups([&] {
+    added = [&]() -> Result<> {
+      const Scope scope = scope_of(query);
+      const std::string key = group_key(query);
+      // The ALTER TABLE that the query already knows may still be on its way here.
+      if (const auto groups = scopes_.find(scope); groups != scopes_.end()) {
+        if (const auto known = groups->second.entries.find(key); known != groups->second.entries.end()) {
+          alter_group(known->second, query.table);
+        }
+      }
+      Groups& groups = scopes_[scope];
+      Entry& entry = groups.entries[key];
+      if (entry.group == nullptr) {
+        if (const auto made = make_group(entry, query, services); !made) {
+          groups.entries.erase(key);
+          if (groups.entries.empty()) scopes_.erase(scope);
+          if (places_.empty()) set_watched(false);
+          return made;
+        }
+        groups.index.add(entry.group.get());
+      }
+      entry.group->members().push_back(subscription);
+      places_.emplace(subscription.get(), std::pair(scope, key));
+      set_watched(true);
+      return {};
+    }();
+  });
+  return added;
+}
+
+Result<> Hub::make_group(Entry& entry, const GroupQuery& query, const GroupServices& services) {
+  entry.services = services;
+  if (query.shape.kind == duck::LiveKind::kRows) {
+    KALAM_TRY(auto predicate, services.bind(query));
+    entry.group = std::make_shared<RowGroup>(query, std::move(predicate), services.bind);
+    return {};
   }
-  group->members().push_back(subscription);
-  places_.emplace(subscription.get(), std::pair(scope, key));
+  entry.group = std::make_shared<ResultGroup>(query, services.max_result_bytes);
+  // Commits from here on wait for what is read, which is begun behind this.
   set_watched(true);
-  return {};
+  return start_loading(entry);
+}
+
+Result<> Hub::start_loading(Entry& entry) {
+  entry.group->result()->loading();
+  const bool posted = entry.services.post([this, group = std::weak_ptr(entry.group), query = entry.group->query(),
+                                           load = entry.services.load] { install(group, load(query)); });
+  if (posted) return {};
+  return fail(ErrorCode::kUnavailable, "The server is busy or stopping; try again shortly");
+}
+
+void Hub::install(const std::weak_ptr<Group>& group, Result<LoadedResult> loaded) {
+  change_groups([&] {
+    const auto found = group.lock();
+    // Without members it is on its way out.
+    if (found != nullptr && !found->members().empty()) install_locked(*found->result(), std::move(loaded));
+  });
+}
+
+void Hub::install_locked(ResultGroup& group, Result<LoadedResult> loaded) {
+  if (!loaded) {
+    const bool needs_other_columns = group.is_loaded() && (loaded.error().code == ErrorCode::kInvalidOperation ||
+                                                           loaded.error().code == ErrorCode::kInvalidSql);
+    return end(group, needs_other_columns ? altered_error(loaded.error()) : loaded.error());
+  }
+  std::vector<GroupMessage> messages;
+  const auto installed = change_indexed(group, [&] { return group.install(*std::move(loaded), messages); });
+  if (!installed) return end(group, installed.error());
+  if (installed->fields_changed) send_fields(group);
+  for (auto& message : messages) pending_.push_back({&group, std::move(message)});
+  send_pending();
+  if (installed->is_first && group.is_loaded()) {
+    ready_.insert(ready_.end(), group.members().begin(), group.members().end());
+  }
+  keep_loaded(group);
+}
+
+void Hub::keep_loaded(ResultGroup& group) {
+  if (!group.wants_load() || group.members().empty()) return;
+  if (const auto started = start_loading(*find_locked(group.members().front().get())); !started) {
+    end(group, started.error());
+  }
+}
+
+Hub::Entry* Hub::find_locked(const Subscription* subscription) {
+  const auto place = places_.find(subscription);
+  if (place == places_.end()) return nullptr;
+  return &scopes_.find(place->second.first)->second.entries.find(place->second.second)->second;
+}
+
+ResultSnapshotPtr Hub::result_of(const SubscriptionPtr& subscription) {
+  const std::lock_guard lock(mutex_);
+  const Entry* const entry = find_locked(subscription.get());
+  return entry == nullptr ? nullptr : entry->group->result()->snapshot();
+}
+
+void Hub::knows(const SubscriptionPtr& subscription, const ResultSnapshot& snapshot) {
+  const std::lock_guard lock(mutex_);
+  if (const Entry* const entry = find_locked(subscription.get())) {
+    entry->group->result()->knows(subscription, snapshot);
+  }
+}
+
+bool Hub::catch_up(const SubscriptionPtr& subscription, size_t max_bytes) {
+  bool is_live = true;
+  change_groups([&] {
+    const Entry* const entry = find_locked(subscription.get());
+    if (entry == nullptr) return;
+    ResultGroup& group = *entry->group->result();
+    auto missed = group.catch_up(subscription, max_bytes);
+    if (!missed) return end({subscription}, "SUBSCRIPTION_FAILED", missed.error().message);
+    std::vector<net::FramePtr> frames;
+    if (missed->fields_changed) frames.push_back(ack_frame(group, *subscription));
+    for (const std::string& message : missed->messages) {
+      frames.push_back(make_frame(protocol::change_message(subscription->id(), message), subscription->format()));
+    }
+    is_live = missed->is_complete;
+    if (is_live) {
+      subscription->catch_up();
+      subscription->go_live(group.seq(), std::move(frames));
+    } else {
+      for (auto& frame : frames) subscription->send(std::move(frame));
+    }
+  });
+  return is_live;
 }
 
 void Hub::remove(const SubscriptionPtr& subscription) {
@@ -87,10 +229,15 @@ void Hub::erase_locked(const SubscriptionPtr& subscription) {
   if (place == places_.end()) return;
   const auto& [scope, key] = place->second;
   const auto groups = scopes_.find(scope);
-  const auto group = groups->second.find(key);
-  std::erase(group->second->members(), subscription);
-  if (group->second->members().empty()) groups->second.erase(group);
-  if (groups->second.empty()) scopes_.erase(groups);
+  const auto entry = groups->second.entries.find(key);
+  Group& group = *entry->second.group;
+  std::erase(group.members(), subscription);
+  if (ResultGroup* const result = group.result()) result->forget(subscription);
+  if (group.members().empty()) {
+    groups->second.index.remove(&group);
+    groups->second.entries.erase(entry);
+  }
+  if (groups->second.entries.empty()) scopes_.erase(groups);
   places_.erase(place);
   if (places_.empty()) set_watched(false);
 }
@@ -140,9 +287,9 @@ std::vector<query::LiveQuery> Hub::list() {
   std::vector<query::LiveQuery> all;
   {
     const std::lock_guard lock(mutex_);
-    for_each_group([&](const Scope&, Group& group) {
-      const model::TableDefinition& table = *group.query().table;
-      for (const auto& member : group.members()) {
+    for_each_group([&](const Scope&, const Entry& entry) {
+      const model::TableDefinition& table = *entry.group->query().table;
+      for (const auto& member : entry.group->members()) {
         const Seq last = member->last_delivered();
         const SubscriptionFacts& facts = member->facts();
         all.push_back({.id = member->live_id(),
@@ -165,54 +312,63 @@ std::vector<query::LiveQuery> Hub::list() {
 }
 
 Result<> Hub::kill(const std::string& id) {
-  std::vector<SubscriptionPtr> ended;
-  {
-    const std::lock_guard lock(mutex_);
-    std::vector<SubscriptionPtr> found;
-    for_each_group([&](const Scope&, Group& group) {
-      std::ranges::copy_if(group.members(), std::back_inserter(found),
+  std::vector<SubscriptionPtr> found;
+  change_groups([&] {
+    for_each_group([&](const Scope&, const Entry& entry) {
+      std::ranges::copy_if(entry.group->members(), std::back_inserter(found),
                            [&](const SubscriptionPtr& member) { return member->live_id() == id; });
     });
-    if (found.empty()) return fail(ErrorCode::kNotFound, "Live query " + id + " not found");
     end(found, "KILLED", "This live query was killed");
-    ended.swap(ended_);
-  }
-  for (const auto& subscription : ended) subscription->ended();
+  });
+  if (found.empty()) return fail(ErrorCode::kNotFound, "Live query " + id + " not found");
   return {};
 }
 
 void Hub::deliver(const std::deque<storage::ChangeSetPtr>& commits) {
-  std::vector<SubscriptionPtr> ended;
-  std::vector<SubscriptionPtr> lagging;
-  {
-    const std::lock_guard lock(mutex_);
-    deliver_locked(commits);
-    ended.swap(ended_);
-    lagging.swap(lagging_);
-  }
-  for (const auto& subscription : ended) subscription->ended();
-  for (const auto& subscription : lagging) subscription->fell_behind();
+  change_groups([&] {
+    for (const auto& changes : commits) deliver_locked(changes);
+    send_pending();
+  });
 }
 
-void Hub::deliver_locked(const std::deque<storage::ChangeSetPtr>& commits) {
-  for (const auto& changes : commits) {
-    for (const auto& change : changes->rows) {
-      const auto groups = scopes_.find(Scope{change.table->id, change.user.value});
-      if (groups == scopes_.end()) continue;
-      for (auto& [key, group] : groups->second) {
-        auto message = group->message_for(change);
-        if (message && !*message) continue;
-        pending_.push_back({group.get(), change.seq, std::move(message)});
-      }
-      if (pending_.size() >= kMaxPending) send_pending();
+void Hub::deliver_locked(const storage::ChangeSetPtr& changes) {
+  std::vector<GroupMessage> messages;
+  for (const auto& change : changes->rows) {
+    const auto groups = scopes_.find(Scope{change.table->id, change.user.value});
+    if (groups == scopes_.end()) continue;
+    found_.clear();
+    groups->second.index.find(change, found_);
+    for (Group* const group : found_) {
+      ResultGroup* const result = group->result();
+      if (result != nullptr && !result->has_changes()) touched_.push_back(result);
+      messages.clear();
+      group->change(changes, change, messages);
+      for (auto& message : messages) pending_.push_back({group, std::move(message)});
     }
-    if (!changes->table_changes.empty()) send_pending();
-    for (const auto& change : changes->table_changes) {
-      if (change.schema_version == 0) end_table(change.table);
-      if (change.definition != nullptr) alter_table(change.definition);
+    if (pending_.size() >= kMaxPending) send_pending();
+  }
+  end_commit();
+  if (!changes->table_changes.empty()) send_pending();
+  for (const auto& change : changes->table_changes) {
+    if (change.schema_version == 0) end_table(change.table);
+    if (change.definition != nullptr) alter_table(change.definition);
+  }
+}
+
+// What a commit has changed in results goes out before the next one changes them: who does not take it knows then what
+// was before.
+void Hub::end_commit() {
+  for (ResultGroup* const group : std::exchange(touched_, {})) {
+    std::vector<GroupMessage> messages;
+    const auto ended = group->end_commit(messages);
+    for (auto& message : messages) pending_.push_back({group, std::move(message)});
+    send_pending();
+    if (!ended) {
+      end(*group, ended.error());
+    } else {
+      keep_loaded(*group);
     }
   }
-  send_pending();
 }
 
 // Changes of one group that follow each other go to each member together, so that they leave in one write.
@@ -229,21 +385,23 @@ void Hub::send_pending() {
 void Hub::send_run(Group& group, std::span<const Pending> run) {
   // Members that chose the same id get the very same frames.
   std::vector<ChangeFrames> frames;
-  for (const Pending& pending : run) {
-    if (pending.message) frames.emplace_back(**pending.message);
+  for (const auto& [to, message] : run) {
+    if (message.text) frames.emplace_back(**message.text);
   }
   std::vector<Delivery> deliveries;
   for (const auto& member : group.members()) {
     deliveries.clear();
     auto next = frames.begin();
-    for (const Pending& pending : run) {
+    for (const auto& [to, message] : run) {
       // A predicate that fails on a row (a cast, say) fails for that row only, as SELECT would have failed on it.
-      deliveries.push_back({pending.seq, pending.message ? (next++)->frame_for(*member)
-                                                         : error_frame(member->id(), "CONVERSION_ERROR",
-                                                                       "Failed to convert row data: " +
-                                                                           pending.message.error().message)});
+      deliveries.push_back(
+          {message.seq, message.text ? (next++)->frame_for(*member)
+                                     : error_frame(member->id(), "CONVERSION_ERROR",
+                                                   "Failed to convert row data: " + message.text.error().message)});
     }
-    if (!member->deliver(deliveries)) fell_behind(member);
+    if (member->deliver(deliveries)) continue;
+    fell_behind(member);
+    if (ResultGroup* const result = group.result()) result->fell_behind(member);
   }
 }
 
@@ -258,42 +416,48 @@ void Hub::fell_behind(const SubscriptionPtr& subscription) {
 }
 
 void Hub::alter_table(const model::TablePtr& table) {
-  std::vector<Group*> altered;  // ending a subscription may erase its group
-  for_each_group([&](const Scope& scope, Group& group) {
-    if (scope.table == table->id) altered.push_back(&group);
+  std::vector<Entry*> altered;  // ending a subscription may erase its group
+  for_each_group([&](const Scope& scope, Entry& entry) {
+    if (scope.table == table->id) altered.push_back(&entry);
   });
-  for (Group* group : altered) alter_group(*group, table);
+  for (Entry* const entry : altered) alter_group(*entry, table);
 }
 
-void Hub::alter_group(Group& group, const model::TablePtr& table) {
+void Hub::alter_group(Entry& entry, const model::TablePtr& table) {
+  Group& group = *entry.group;
   if (group.query().table->schema_version >= table->schema_version) return;
-  const auto changed = group.rebind(table);
-  if (!changed) {
-    end(std::vector(group.members()), "INVALID_SQL", "The table was altered: " + changed.error().message);
-    return;
-  }
-  if (!*changed) return;
-  std::string schema;
-  protocol::append_schema(schema, group.encoder().fields());
-  for (const auto& member : std::vector(group.members())) {
-    std::vector<Delivery> ack{
-        {kNotAChange, make_frame(protocol::subscription_ack_message(member->id(), 0, {}, schema), member->format())}};
-    if (!member->deliver(ack)) fell_behind(member);
+  const auto changed = change_indexed(group, [&] { return group.alter(table); });
+  if (!changed) return end(group, altered_error(changed.error()));
+  if (*changed) send_fields(group);
+  if (ResultGroup* const result = group.result()) keep_loaded(*result);
+}
+
+void Hub::send_fields(Group& group) {
+  for (const auto& member : group.members()) {
+    std::vector<Delivery> ack{{kNotAChange, ack_frame(group, *member)}};
+    if (member->deliver(ack)) continue;
+    fell_behind(member);
+    if (ResultGroup* const result = group.result()) result->fell_behind(member);
   }
 }
 
 void Hub::end_table(TableId table) {
   std::vector<SubscriptionPtr> ended;
-  for_each_group([&](const Scope& scope, Group& group) {
-    if (scope.table == table) ended.insert(ended.end(), group.members().begin(), group.members().end());
+  for_each_group([&](const Scope& scope, const Entry& entry) {
+    const auto& members = entry.group->members();
+    if (scope.table == table) ended.insert(ended.end(), members.begin(), members.end());
   });
   end(ended, "TABLE_DROPPED", "The table of this subscription was dropped");
 }
 
+void Hub::end(Group& group, const Error& error) {
+  const auto wire = protocol::to_live_error(error, false);
+  end(std::vector(group.members()), wire.code, wire.message);
+}
+
 void Hub::end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message) {
   for (const auto& subscription : subscriptions) {
-    subscription->close();
-    subscription->send(error_frame(subscription->id(), code, message));
+    subscription->close(error_frame(subscription->id(), code, message));
     erase_locked(subscription);
     ended_.push_back(subscription);
   }

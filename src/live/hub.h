@@ -17,7 +17,8 @@
 #include <vector>
 
 #include "catalog/user.h"
-#include "live/group.h"
+#include "live/group_index.h"
+#include "live/result_group.h"
 #include "query/live_queries.h"
 #include "storage/committer.h"
 
@@ -39,11 +40,20 @@ class Hub : public query::LiveQueries {
   // For Storage::add_listener().
   void publish(const storage::ChangeSetPtr& changes);
 
-  // From when this returns, every change that the query's group matches reaches the subscription. `bind` is kept when
-  // the group is the first of its kind.
-  Result<> add(const GroupQuery& query, const SubscriptionPtr& subscription, const BindPredicate& bind);
+  // From when this returns, every change that the query's group matches reaches the subscription. `services` are kept
+  // when the group is the first of its kind. Of a query that has a result, Subscription::ready() tells when it is
+  // there.
+  Result<> add(const GroupQuery& query, const SubscriptionPtr& subscription, const GroupServices& services);
   // The last message of the subscription has been sent when this returns. Harmless for one that is not there.
   void remove(const SubscriptionPtr& subscription);
+
+  // Of a subscription whose query has a result: what it begins with, nullptr as long as it is being read. Every change
+  // behind it reaches the subscription.
+  ResultSnapshotPtr result_of(const SubscriptionPtr& subscription);
+  // One that fell behind while it was given the snapshot.
+  void knows(const SubscriptionPtr& subscription, const ResultSnapshot& snapshot);
+  // Sends one that is behind about `max_bytes` of what it has missed. True: it is live again.
+  bool catch_up(const SubscriptionPtr& subscription, size_t max_bytes);
 
   // Counts the subscriptions of a user. False when there are `limit` already (0: no limit); else release() gives it
   // back.
@@ -65,7 +75,14 @@ class Hub : public query::LiveQueries {
 
  private:
   // Groups of one table and scope, by what they select.
-  using Groups = std::map<std::string, std::unique_ptr<Group>>;
+  struct Entry {
+    std::shared_ptr<Group> group;
+    GroupServices services;
+  };
+  struct Groups {
+    std::map<std::string, Entry> entries;
+    GroupIndex index;
+  };
   struct Scope {
     TableId table;
     std::string user;
@@ -81,35 +98,55 @@ class Hub : public query::LiveQueries {
   // A change on its way to the members of a group.
   struct Pending {
     Group* group;
-    Seq seq;
-    Result<std::optional<std::string>> message;
+    GroupMessage message;
   };
   static constexpr size_t kMaxPending = 256;
 
-  // `visit(scope, group)`, which must not erase any. mutex_ is held.
+  // `visit(scope, entry)`, which must not erase any. mutex_ is held.
   template <typename Visit>
   void for_each_group(const Visit& visit) {
     for (auto& [scope, groups] : scopes_) {
-      for (auto& [key, group] : groups) visit(scope, *group);
+      for (auto& [key, entry] : groups.entries) visit(scope, entry);
     }
   }
+  // Changes a group in what it may be found by.
+  template <typename Change>
+  auto change_indexed(Group& group, const Change& change);
+  static Scope scope_of(const GroupQuery& query) { return {query.table->id, query.scope.value}; }
+  // The group of a subscription; nullptr if it is not there. mutex_ is held.
+  Entry* find_locked(const Subscription* subscription);
+  // Runs `change` on the groups under the mutex, and tells their subscriptions, when it is free, what was found out.
+  template <typename Change>
+  void change_groups(const Change& change);
   void set_watched(bool watched);
   void deliver(const std::deque<storage::ChangeSetPtr>& commits);
-  void deliver_locked(const std::deque<storage::ChangeSetPtr>& commits);
+  void deliver_locked(const storage::ChangeSetPtr& changes);
+  void end_commit();
+  Result<> make_group(Entry& entry, const GroupQuery& query, const GroupServices& services);
+  Result<> start_loading(Entry& entry);
+  void install(const std::weak_ptr<Group>& group, Result<LoadedResult> loaded);
+  void install_locked(ResultGroup& group, Result<LoadedResult> loaded);
+  // Reads the group's result again if it wants that; ends its members if nobody can.
+  void keep_loaded(ResultGroup& group);
+  void send_fields(Group& group);
   void send_pending();
   void send_run(Group& group, std::span<const Pending> run);
   void fell_behind(const SubscriptionPtr& subscription);
   void alter_table(const model::TablePtr& table);
-  void alter_group(Group& group, const model::TablePtr& table);
+  void alter_group(Entry& entry, const model::TablePtr& table);
   void end_table(TableId table);
   void end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message);
+  void end(Group& group, const Error& error);
   void erase_locked(const SubscriptionPtr& subscription);
 
   mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
   std::vector<Pending> pending_;
   std::vector<SubscriptionPtr> lagging_;  // told so once mutex_ is free
   std::atomic<uint64_t> lagged_{0};       // how often one fell behind
-  std::vector<SubscriptionPtr> ended_;    // told so once mutex_ is free
+  std::vector<SubscriptionPtr> ended_;    // likewise
+  std::vector<SubscriptionPtr> ready_;    // likewise
+  std::vector<ResultGroup*> touched_;     // by the commit that is being delivered
+  std::vector<Group*> found_;             // for one change
   std::unordered_map<Scope, Groups, ScopeHash> scopes_;
   std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "live/snapshot_table.h"
 #include "model/row_codec.h"
 
 namespace kalamdb::live {
@@ -9,28 +10,22 @@ namespace kalamdb::live {
 namespace {
 
 constexpr uint64_t kDefaultBatchRows = 1000;
-// A batch that has as much is full, whatever the client asked for: what queues for a socket is bounded.
-constexpr size_t kFullBatchBytes = 1 << 20;
-
-// The subscription's table at a snapshot that is already taken.
-class OneTable : public duck::SourceResolver {
- public:
-  OneTable(const query::Services& services, const GroupQuery& query, const hot::SnapshotPtr& snapshot)
-      : services_(services), query_(query), snapshot_(snapshot) {}
-
-  Result<duck::TableSource> open(const duck::TableName&) override {
-    duck::TableSource source;
-    KALAM_TRY(source.scan, services_.storage.scan(query_.table, query_.scope, snapshot_));
-    return source;
-  }
-
- private:
-  const query::Services& services_;
-  const GroupQuery& query_;
-  const hot::SnapshotPtr& snapshot_;
-};
 
 }  // namespace
+
+uint64_t batch_rows(const protocol::SubscribeOptions& options) {
+  return std::max<uint64_t>(1, options.batch_size.value_or(kDefaultBatchRows));
+}
+
+duck::QueryContext query_context(const query::Services& services, const query::Caller& caller,
+                                 const GroupQuery& query) {
+  duck::QueryContext context;
+  context.current_user = query.current_user;
+  context.current_role = lower_name(caller.role);
+  context.now_us = services.clock.now_us();
+  context.timeout_ms = services.limits.statement_timeout_ms;
+  return context;
+}
 
 SnapshotReader::SnapshotReader(const query::Services& services, query::Caller caller,
                                std::shared_ptr<const GroupQuery> query, const protocol::SubscribeOptions& options)
@@ -39,17 +34,8 @@ SnapshotReader::SnapshotReader(const query::Services& services, query::Caller ca
       encoder_(*query_),
       options_(options),
       snapshot_(services.storage.hot().snapshot()),
-      batch_size_(std::max<uint64_t>(1, options.batch_size.value_or(kDefaultBatchRows))) {
+      batch_size_(batch_rows(options)) {
   context_.caller = std::move(caller);
-}
-
-duck::QueryContext SnapshotReader::query_context() const {
-  duck::QueryContext context;
-  context.current_user = query_->current_user;
-  context.current_role = lower_name(context_.caller.role);
-  context.now_us = services_.clock.now_us();
-  context.timeout_ms = services_.limits.statement_timeout_ms;
-  return context;
 }
 
 Result<> SnapshotReader::check_cursor() const {
@@ -61,8 +47,9 @@ Result<> SnapshotReader::check_cursor() const {
 }
 
 Result<> SnapshotReader::start(Seq after, uint64_t newest) {
-  OneTable table(services_, *query_, snapshot_);
-  KALAM_TRY(result_, services_.engine.live_rows(*query_->statement, table, query_context(), after, newest));
+  SnapshotTable table(services_, *query_, snapshot_);
+  KALAM_TRY(result_, services_.engine.live_rows(*query_->statement, table,
+                                                query_context(services_, context_.caller, *query_), after, newest));
   std::vector<protocol::Field> fields;
   const auto& columns = result_->columns();
   for (size_t i = 0; i < columns.size(); ++i) {
@@ -93,7 +80,7 @@ void SnapshotReader::append_row(std::string& out) const {
   rows_->append(out, [&](size_t column) { return std::optional(batch_->cell(row_, column)); });
 }
 
-Result<SnapshotReader::Batch> SnapshotReader::next(std::optional<Seq> after) {
+Result<FirstRows::Batch> SnapshotReader::next(std::optional<Seq> after) {
   const bool follows = result_ != nullptr && after && last_ == after;
   if (!follows) {
     const Seq from = std::max(after.value_or(0), options_.from.value_or(0));
@@ -166,8 +153,10 @@ Result<> SnapshotReader::add_deleted(std::vector<Change>& removals) const {
 // A live row, hot or flushed since, if the filter does not take it any more.
 Result<> SnapshotReader::add_filtered_out(std::vector<Change>& removals) const {
   if (!query_->shape.has_where) return {};
-  OneTable source(services_, *query_, snapshot_);
-  KALAM_TRY(const auto rows, services_.engine.other_rows(*query_->statement, source, query_context(), *options_.from));
+  SnapshotTable source(services_, *query_, snapshot_);
+  KALAM_TRY(const auto rows,
+            services_.engine.other_rows(*query_->statement, source, query_context(services_, context_.caller, *query_),
+                                        *options_.from));
   const model::TableDefinition& table = *query_->table;
   std::vector<const model::ColumnDefinition*> columns;
   for (const auto& column : rows->columns()) columns.push_back(table.find_column(column.name));

@@ -12,15 +12,18 @@
 
 namespace kalamdb::live {
 
-// Not thread-safe: one subscription's. Blocks while rows are computed.
-class SnapshotReader {
- public:
-  // `services` must outlive it. The snapshot is taken here.
-  SnapshotReader(const query::Services& services, query::Caller caller, std::shared_ptr<const GroupQuery> query,
-                 const protocol::SubscribeOptions& options);
+// A batch that has as much is full, whatever the client asked for: what queues for a socket is bounded.
+inline constexpr size_t kFullBatchBytes = 1 << 20;
+// How many rows a batch has at most.
+uint64_t batch_rows(const protocol::SubscribeOptions& options);
 
-  // The last commit that the snapshot holds.
-  Seq boundary() const { return snapshot_->seq(); }
+// Not thread-safe: one subscription's. Blocks while rows are computed.
+class FirstRows {
+ public:
+  virtual ~FirstRows() = default;
+
+  // The last commit that the rows hold.
+  virtual Seq boundary() const = 0;
 
   // A change as the tail of a message.
   struct Change {
@@ -35,10 +38,21 @@ class SnapshotReader {
     std::string rows_json;  // objects separated by commas
     protocol::BatchControl control;
   };
-  // The batch behind `after` (nullopt: from the beginning). Asking for the batch that follows the last one is cheap;
-  // any other place runs the query again. Errors: kCursorTooOld when it resumes from before deletions that are not
-  // known any more.
-  Result<Batch> next(std::optional<Seq> after);
+  // The batch behind `after` (nullopt: from the beginning).
+  virtual Result<Batch> next(std::optional<Seq> after) = 0;
+};
+
+class SnapshotReader final : public FirstRows {
+ public:
+  // `services` must outlive it. The snapshot is taken here.
+  SnapshotReader(const query::Services& services, query::Caller caller, std::shared_ptr<const GroupQuery> query,
+                 const protocol::SubscribeOptions& options);
+
+  Seq boundary() const override { return snapshot_->seq(); }
+
+  // Asking for the batch that follows the last one is cheap; any other place runs the query again. Errors:
+  // kCursorTooOld when it resumes from before deletions that are not known any more.
+  Result<Batch> next(std::optional<Seq> after) override;
 
   // Appends the same as changes, for a subscriber who has fallen behind: in `_seq` order, the rows as updates, since
   // older versions of them may be known. About `max_bytes` at a time; false when there are no more. Errors: those of
@@ -48,7 +62,6 @@ class SnapshotReader {
  private:
   Result<> check_cursor() const;
   Result<> start(Seq after, uint64_t newest);
-  duck::QueryContext query_context() const;
   Result<> load_removals();
   Result<> add_deleted(std::vector<Change>& removals) const;
   Result<> add_filtered_out(std::vector<Change>& removals) const;

@@ -1,30 +1,37 @@
 #include "live/subscription.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 #include <utility>
 
 namespace kalamdb::live {
 
 bool Subscription::deliver(std::vector<Delivery>& deliveries) {
   const std::lock_guard lock(mutex_);
-  for (Delivery& delivery : deliveries) {
-    const size_t bytes = delivery.frame->payload.size();
+  for (size_t begin = 0, end = 0; begin < deliveries.size(); begin = end) {
+    size_t bytes = 0;
+    do {
+      bytes += deliveries[end++].frame->payload.size();
+    } while (end < deliveries.size() && deliveries[end].seq == deliveries[begin].seq);
+    const std::span together(deliveries.begin() + static_cast<ptrdiff_t>(begin), end - begin);
     if (state_ == State::kWaiting && !overflowed_) {
       waiting_bytes_ += bytes;
       overflowed_ = waiting_bytes_ > socket_->max_queued_bytes;
       if (overflowed_) {
         waiting_.clear();
       } else {
-        waiting_.push_back(std::move(delivery));
+        std::ranges::move(together, std::back_inserter(waiting_));
       }
     } else if (state_ == State::kLive) {
       // One change may be larger than the bound.
       const size_t queued = socket_->connection->queued_bytes();
-      if (queued > 0 && queued + bytes > socket_->max_queued_bytes) {
+      if (queued > 0 && (queued + bytes > socket_->max_queued_bytes ||
+                         socket_->connection->total_queued_bytes() > socket_->max_queued_bytes_total)) {
         state_ = State::kBehind;
         return false;
       }
-      send_locked(std::move(delivery));
+      for (Delivery& delivery : together) send_locked(std::move(delivery));
     }
   }
   return true;
@@ -63,8 +70,19 @@ Seq Subscription::catch_up() {
   return std::max(boundary_, last_delivered());
 }
 
-void Subscription::close() {
+void Subscription::send(net::FramePtr frame) {
   const std::lock_guard lock(mutex_);
+  if (state_ != State::kClosed) socket_->connection->send(std::move(frame));
+}
+
+bool Subscription::is_closed() {
+  const std::lock_guard lock(mutex_);
+  return state_ == State::kClosed;
+}
+
+void Subscription::close(net::FramePtr last) {
+  const std::lock_guard lock(mutex_);
+  if (state_ != State::kClosed && last != nullptr) socket_->connection->send(std::move(last));
   state_ = State::kClosed;
   waiting_.clear();
 }

@@ -39,14 +39,16 @@ struct ClientSocket {
   const UserId user;
   const std::shared_ptr<net::WebSocketConnection> connection;
   size_t max_queued_bytes = 4 << 20;        // of changes that the client has not taken
+  size_t max_queued_bytes_total = 1 << 30;  // of those of all sockets
   std::atomic<int64_t> last_message_us{0};  // from the client
 };
 
 // Delivers changes to its socket in the order in which they are given. Until go_live() they wait behind the snapshot.
 //
-// Memory is bounded: when more waits than ClientSocket::max_queued_bytes, on the socket or behind the snapshot, the
-// subscription falls behind. Changes then pass it by, until it catches up from the tables themselves: catch_up() tells
-// where to begin, and go_live() goes on behind what was read. Thread-safe.
+// Memory is bounded: when more waits than ClientSocket::max_queued_bytes, on the socket or behind the snapshot, or more
+// than max_queued_bytes_total on all sockets while something waits on this one, the subscription falls behind. Changes
+// then pass it by, until it catches up from the tables themselves: catch_up() tells where to begin, and go_live() goes
+// on behind what was read. Thread-safe.
 class Subscription {
  public:
   Subscription(std::string id, std::shared_ptr<ClientSocket> socket, protocol::FrameFormat format,
@@ -60,19 +62,20 @@ class Subscription {
   // "{user}-{connection}-{subscription}"
   std::string live_id() const { return socket_->user.value + "-" + socket_->id + "-" + id_; }
 
-  // Changes in order; from the hub's thread. False when a live subscription has just fallen behind: the caller tells
-  // the client, and calls fell_behind().
+  // Changes in order; from the hub's thread. Those of one `_seq` are sent together or not at all. False when a live
+  // subscription has just fallen behind: the caller tells the client, and calls fell_behind().
   bool deliver(std::vector<Delivery>& deliveries);
   // Sends a frame of the subscription ahead of every change that still waits (acknowledgements, batches, errors).
-  void send(net::FramePtr frame) { socket_->connection->send(std::move(frame)); }
+  void send(net::FramePtr frame);
   // The snapshot holds everything up to `boundary`: earlier changes that wait are dropped, later ones sent, in order.
   // `frames` go first. False when too much waited: it has fallen behind.
   bool go_live(Seq boundary, std::vector<net::FramePtr> frames);
   bool is_behind();
   // From here on changes wait again; the client has everything up to what is returned.
   Seq catch_up();
-  // Nothing is sent any more.
-  void close();
+  // Nothing is sent any more but, if it was not closed before, `last`.
+  void close(net::FramePtr last = nullptr);
+  bool is_closed();
   // What ended() calls, once and from any thread: the server has ended the subscription, not its client. Set before the
   // first change can come.
   void on_ended(std::function<void()> callback) { on_ended_ = std::move(callback); }
@@ -83,6 +86,13 @@ class Subscription {
   void on_behind(std::function<void()> callback) { on_behind_ = std::move(callback); }
   void fell_behind() const {
     if (on_behind_) on_behind_();
+  }
+
+  // What ready() calls, from any thread, when the result is there that a subscription of one waits for. Set before the
+  // first change can come.
+  void on_ready(std::function<void()> callback) { on_ready_ = std::move(callback); }
+  void ready() const {
+    if (on_ready_) on_ready_();
   }
 
   Seq last_delivered() const { return last_delivered_.load(std::memory_order_relaxed); }
@@ -99,6 +109,7 @@ class Subscription {
   const SubscriptionFacts facts_;
   std::function<void()> on_ended_;
   std::function<void()> on_behind_;
+  std::function<void()> on_ready_;
   std::mutex mutex_;
   State state_ = State::kWaiting;
   bool overflowed_ = false;  // some that should wait do not

@@ -9,6 +9,7 @@ class FakeConnection : public net::WebSocketConnection {
  public:
   void send(net::FramePtr frame) override { sent.push_back(frame->payload); }
   size_t queued_bytes() const override { return queued; }
+  size_t total_queued_bytes() const override { return total_queued; }
   void close(uint16_t code, std::string) override { closed_with = code; }
   void post(std::function<void()>) override {}
   void post_after(int64_t, std::function<void()>) override {}
@@ -16,6 +17,7 @@ class FakeConnection : public net::WebSocketConnection {
 
   std::vector<std::string> sent;
   size_t queued = 0;
+  size_t total_queued = 0;
   uint16_t closed_with = 0;
   std::string address = "127.0.0.1";
 };
@@ -30,10 +32,12 @@ class SubscriptionTest : public testing::Test {
   }
 
   static constexpr size_t kMaxQueued = 1000;
+  static constexpr size_t kMaxQueuedTotal = 10'000;
   std::shared_ptr<FakeConnection> connection_ = std::make_shared<FakeConnection>();
   std::shared_ptr<ClientSocket> socket_ = [this] {
     auto socket = std::make_shared<ClientSocket>("c", UserId("u"), connection_);
     socket->max_queued_bytes = kMaxQueued;
+    socket->max_queued_bytes_total = kMaxQueuedTotal;
     return socket;
   }();
   Subscription subscription_{"s", socket_, protocol::kPlainText, {}};
@@ -47,6 +51,31 @@ TEST_F(SubscriptionTest, WhatWaitsBehindTheSnapshotGoesOnceAndInOrder) {
   ASSERT_TRUE(deliver({4, frame("4")}));
   EXPECT_EQ(connection_->sent, (std::vector<std::string>{"rows", "2", "3", "4"}));
   EXPECT_EQ(subscription_.last_delivered(), 4);
+}
+
+TEST_F(SubscriptionTest, WithTooMuchOnAllSocketsWhoeverHasNotTakenAllFallsBehind) {
+  EXPECT_TRUE(subscription_.go_live(0, {}));
+  connection_->total_queued = kMaxQueuedTotal + 1;
+  EXPECT_TRUE(deliver({1, frame("1")})) << "nothing waits on this one";
+  connection_->queued = 1;
+  connection_->total_queued = kMaxQueuedTotal;
+  EXPECT_TRUE(deliver({2, frame("2")}));
+  connection_->total_queued = kMaxQueuedTotal + 1;
+  EXPECT_FALSE(deliver({3, frame("3")}));
+  EXPECT_TRUE(subscription_.is_behind());
+}
+
+TEST_F(SubscriptionTest, ChangesOfOneSeqAreSentTogetherOrNotAtAll) {
+  EXPECT_TRUE(subscription_.go_live(0, {}));
+  connection_->queued = kMaxQueued - 3;
+  std::vector<Delivery> changes;
+  for (const char* text : {"a", "b"}) changes.push_back({1, frame(text)});
+  for (const char* text : {"c", "d"}) changes.push_back({2, frame(text)});
+  changes.push_back({3, frame(std::string(4, 'x'))});
+  EXPECT_FALSE(subscription_.deliver(changes));
+  EXPECT_EQ(connection_->sent, (std::vector<std::string>{"a", "b", "c", "d"}));
+  changes.clear();
+  EXPECT_EQ(subscription_.last_delivered(), 2);
 }
 
 TEST_F(SubscriptionTest, WhoFallsBehindMissesChangesUntilTheyCatchUp) {

@@ -19,6 +19,7 @@ struct ServerContext {
   WebSocketFactory factory;
 
   std::atomic<size_t> connections{0};
+  std::atomic<size_t> queued_bytes{0};  // of all WebSockets
   std::atomic<bool> stopping{false};
 };
 

@@ -27,6 +27,8 @@ class WebSocketConnection {
   virtual void send(FramePtr frame) = 0;
   // Payload bytes queued and not yet handed to the socket.
   virtual size_t queued_bytes() const = 0;
+  // The same of all sockets of the server.
+  virtual size_t total_queued_bytes() const = 0;
   // Sends what is queued, then a close frame; `reason` is cut to 123 bytes. Frames sent later are dropped. A client
   // that does not answer within 5 s is cut.
   virtual void close(uint16_t code, std::string reason) = 0;

@@ -50,8 +50,8 @@ void WebSocketPeer::start(std::string unsent, const HttpRequest& upgrade, std::s
 
 void WebSocketPeer::send(FramePtr frame) {
   size_t bytes = frame->payload.size();
-  queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  if (!loop_->send(shared_from_this(), std::move(frame), 0)) queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  count_queued(bytes);
+  if (!loop_->send(shared_from_this(), std::move(frame), 0)) count_unqueued(bytes);
 }
 
 void WebSocketPeer::close(uint16_t code, std::string reason) {
@@ -77,7 +77,7 @@ void WebSocketPeer::enqueue(FramePtr frame, uint16_t close_code) {
   if (close_code != 0) {
     push_close(close_code, frame->payload);
   } else if (close_sent_ || ended_) {
-    queued_bytes_.fetch_sub(frame->payload.size(), std::memory_order_relaxed);
+    count_unqueued(frame->payload.size());
     return;
   } else {
     Opcode opcode = frame->binary ? Opcode::kBinary : Opcode::kText;
@@ -140,7 +140,7 @@ void WebSocketPeer::advance(size_t written) {
     head_offset_ = 0;
     ++head_;
   }
-  queued_bytes_.fetch_sub(freed, std::memory_order_relaxed);
+  count_unqueued(freed);
   if (head_ == queue_.size()) {
     queue_.clear();
     head_ = 0;
@@ -281,7 +281,7 @@ void WebSocketPeer::cut() {
     bool data = queue_[head_].opcode == Opcode::kText || queue_[head_].opcode == Opcode::kBinary;
     if (data) dropped += queue_[head_].frame->payload.size();
   }
-  queued_bytes_.fetch_sub(dropped, std::memory_order_relaxed);
+  count_unqueued(dropped);
   std::vector<Queued>().swap(queue_);
   head_ = 0;
   loop_->remove(*this);

@@ -33,6 +33,7 @@ class WebSocketPeer final : public WebSocketConnection,
 
   void send(FramePtr frame) override;
   size_t queued_bytes() const override { return queued_bytes_.load(std::memory_order_relaxed); }
+  size_t total_queued_bytes() const override { return context_->queued_bytes.load(std::memory_order_relaxed); }
   void close(uint16_t code, std::string reason) override;
   void post(std::function<void()> task) override;
   void post_after(int64_t delay_ms, std::function<void()> task) override;
@@ -52,6 +53,15 @@ class WebSocketPeer final : public WebSocketConnection,
   void on_frame_oversized(size_t bytes) override;
   void on_frame_control(Opcode opcode, std::string_view payload) override;
 
+  // `bytes` more, or less, are queued.
+  void count_queued(size_t bytes) {
+    queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    context_->queued_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void count_unqueued(size_t bytes) {
+    queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    context_->queued_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  }
   void arm_read();
   void on_read(boost::system::error_code error, size_t bytes);
   void feed(char* data, size_t size);

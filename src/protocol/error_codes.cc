@@ -146,6 +146,8 @@ LiveError to_live_error(const Error& error, bool admin) {
       return {"UNSUPPORTED", std::move(message)};
     case ErrorCode::kCursorTooOld:
       return {row.code, std::move(message)};
+    case ErrorCode::kResultTooLarge:
+      return {"RESULT_TOO_LARGE", error.message};
     default:
       break;
   }

@@ -116,6 +116,8 @@ api::ApiOptions api_options(const Config& config) {
   options.max_messages_per_second = static_cast<uint32_t>(config.max_messages_per_second);
   options.auth_timeout_ms = config.auth_timeout_s * 1000;
   options.max_queued_bytes = static_cast<size_t>(config.max_queued_bytes);
+  options.max_queued_bytes_total = static_cast<size_t>(config.max_queued_bytes_total);
+  options.max_live_result_bytes = static_cast<size_t>(config.max_live_result_bytes);
   options.lag_timeout_ms = config.lag_timeout_s * 1000;
   options.max_message_bytes = static_cast<size_t>(config.max_ws_message_bytes);
   options.allowed_origins = config.allowed_origins;

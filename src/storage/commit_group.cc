@@ -1,12 +1,14 @@
 #include "storage/commit_group.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/assert.h"
 #include "cold/deletion_vector.h"
 #include "hot/keys.h"
 #include "storage/key_errors.h"
+#include "storage/retention.h"
 #include "storage/segments_change.h"
 #include "storage/ttl.h"
 
@@ -92,6 +94,7 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
     if (!written) done.ignored_rows.push_back(i);
   }
   KALAM_CHECK(check_row_counts());
+  KALAM_CHECK(note_forgotten(done));
   for (const RestoredTombstone& row : request.tombstones) {
     batch_->put_row(row.table, row.user, row.key, row.seq, /*deleted=*/true, row.row, /*replaced=*/0);
   }
@@ -283,6 +286,19 @@ Result<> CommitGroup::count_row(const RowWrite& write, int change) {
   }
   known->change += change;
   *known->count += change;
+  return {};
+}
+
+// A deleted STREAM row leaves nothing by which a subscriber that resumes could be told of it.
+Result<> CommitGroup::note_forgotten(const ChangeSet& done) {
+  std::map<std::string, Seq> scopes;
+  for (const RowChange& change : done.rows) {
+    if (change.kind != ChangeKind::kDelete || change.table->type != model::TableType::kStream) continue;
+    scopes[hot::scope_prefix(change.table->id, change.user)] = change.seq;
+  }
+  for (const auto& [scope, seq] : scopes) {
+    KALAM_CHECK(put_removed_tombstones(context_.store, scope, seq, *batch_));
+  }
   return {};
 }
 

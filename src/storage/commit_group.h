@@ -95,6 +95,7 @@ class CommitGroup {
   Result<> count_row(const RowWrite& write, int change);
   // No user has more rows than the table allows because of what the request has inserted.
   Result<> check_row_counts() const;
+  Result<> note_forgotten(const ChangeSet& done);
   void remember(std::string full_key, const Written& written);
   void roll_back();
 

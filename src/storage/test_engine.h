@@ -153,6 +153,14 @@ class TestEngine final : public duck::Engine {
                                                           const duck::QueryContext&) override {
     return no_sql();
   }
+  Result<std::unique_ptr<duck::RowExpressions>> bind_result(const duck::Statement&, const model::TablePtr&,
+                                                            const duck::QueryContext&) override {
+    return no_sql();
+  }
+  Result<std::unique_ptr<duck::QueryResult>> result_rows(const duck::Statement&, duck::SourceResolver&,
+                                                         const duck::QueryContext&, uint64_t) override {
+    return no_sql();
+  }
 
  private:
   static std::unexpected<Error> no_sql() { return fail(ErrorCode::kInternal, "not a SQL engine"); }

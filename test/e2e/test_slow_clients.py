@@ -10,7 +10,7 @@ BODY = "(SELECT string_agg(md5(CAST(random() AS TEXT)), '') FROM range(100))"  #
 @pytest.fixture(scope="module")
 def server():
     config = ServerConfig(
-        websocket={"max_queued_bytes": 1 << 20, "lag_timeout_secs": 3, "client_timeout_secs": 30}
+        live={"queue_bytes_per_connection": 1 << 20, "lag_timeout_secs": 3}, websocket={"client_timeout_secs": 30}
     )
     with Server(config) as running:
         yield running

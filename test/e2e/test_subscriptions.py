@@ -1,5 +1,7 @@
 """Subscriptions: the snapshot and its pages, resuming, changes, filters; USER, SHARED and STREAM tables."""
 
+import threading
+
 import pytest
 from kalam_testlib import wait_until
 from kalam_testlib.ws_client import change_row, replica_of
@@ -389,6 +391,43 @@ def test_stream_subscription(server, alice, bob, root, ns):
         assert delete["change_type"] == "delete"
         old = {key: value for row in delete["old_values"] for key, value in row.items()}
         assert old["row_id"].startswith("alice:") and old["id"] == 2 and old["v"] == "live"
+
+
+def test_a_stream_is_resumed_unless_rows_were_deleted(server, alice, bob, root, ns):
+    """A deleted STREAM row leaves nothing, so that a subscriber who may have it cannot be told."""
+    root.run(f"CREATE STREAM TABLE {ns}.s (id INT PRIMARY KEY) WITH (TTL_SECONDS = 3600)")
+    alice.run(f"INSERT INTO {ns}.s VALUES (1), (2)")
+    sql = f"SELECT * FROM {ns}.s"
+    with server.websocket(alice) as ws:
+        cursor = ws.subscribe("first", sql).ready().batches[-1]["batch_control"]["last_seq_id"]
+        bob.run(f"INSERT INTO {ns}.s VALUES (1); DELETE FROM {ns}.s WHERE id = 1")
+        alice.run(f"INSERT INTO {ns}.s VALUES (3)")
+        assert [row["id"] for row in ws.subscribe("goes on", sql, {"from": cursor}).ready().rows] == [3]
+        alice.run(f"DELETE FROM {ns}.s WHERE id < 3")
+        alice.run(f"INSERT INTO {ns}.s VALUES (4)")
+        ws.subscribe("too old", sql, {"from": cursor})
+        ws.wait_error("too old", "CURSOR_TOO_OLD")
+        anew = ws.subscribe("anew", sql).ready()
+        assert [row["id"] for row in anew.rows] == [3, 4]
+        cursor = anew.batches[-1]["batch_control"]["last_seq_id"]
+        assert ws.subscribe("later", sql, {"from": cursor}).ready().rows == []
+
+
+def test_a_table_that_is_dropped_while_one_subscribes(server, root, ns):
+    """Whenever it goes, the client is told once, and nothing comes behind it."""
+    with server.websocket(root) as ws:
+        for number in range(40):
+            table = f"{ns}.t{number}"
+            root.run(f"CREATE SHARED TABLE {table} (id INT PRIMARY KEY); INSERT INTO {table} SELECT i FROM range(50) r(i)")
+            dropping = threading.Thread(target=lambda: root.run(f"DROP TABLE {table}"))
+            dropping.start()
+            sql = f"SELECT * FROM {table}" if number % 2 else f"SELECT count(*) AS n FROM {table}"
+            live = ws.subscribe(f"s{number}", sql, {"batch_size": 10})
+            dropping.join()
+            ws.wait_error(live.id)
+            ws.round_trip(f"behind {number}")
+            told = [m["type"] for m in live.messages]
+            assert told[-1] == "error" and told.count("error") == 1, live.messages
 
 
 def test_stream_rows_vanish_after_their_time(server, alice, root, ns):

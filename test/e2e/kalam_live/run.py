@@ -26,7 +26,7 @@ READERS = (
 def catches_up():
     """Whether the server lets slow clients catch up; it speaks MessagePack then, too."""
     settings = subprocess.run([str(binary()), "--settings"], capture_output=True, text=True, check=True).stdout
-    return "websocket.max_queued_bytes" in settings
+    return "live.queue_bytes_per_connection" in settings
 
 
 class World:
@@ -40,11 +40,11 @@ class World:
         self.kills = 0
         self.statements = 0  # of maintenance
         self.queries = ["", "?compress=false"]
-        websocket = {"client_timeout_secs": 30}
+        live = {}
         if catches_up():
             self.queries.append("?serialization=msgpack")
-            websocket.update(max_queued_bytes=1 << 16, lag_timeout_secs=3)
-        self.server = Server(ServerConfig(websocket=websocket))
+            live.update(queue_bytes_per_connection=1 << 16, lag_timeout_secs=3)
+        self.server = Server(ServerConfig(websocket={"client_timeout_secs": 30}, live=live))
         self.is_up = threading.Event()
         self.finishing = threading.Event()  # nobody writes any more: everybody reads to the end
         self.ended = threading.Event()

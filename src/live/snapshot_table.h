@@ -1,0 +1,30 @@
+// The table of a subscription at a snapshot, as the SQL engine reads it.
+#pragma once
+
+#include "live/group.h"
+#include "query/command.h"
+
+namespace kalamdb::live {
+
+// All that it is made of must outlive it.
+class SnapshotTable : public duck::SourceResolver {
+ public:
+  SnapshotTable(const query::Services& services, const GroupQuery& query, const hot::SnapshotPtr& snapshot)
+      : services_(services), query_(query), snapshot_(snapshot) {}
+
+  Result<duck::TableSource> open(const duck::TableName&) override {
+    duck::TableSource source;
+    KALAM_TRY(source.scan, services_.storage.scan(query_.table, query_.scope, snapshot_));
+    return source;
+  }
+
+ private:
+  const query::Services& services_;
+  const GroupQuery& query_;
+  const hot::SnapshotPtr& snapshot_;
+};
+
+// What the queries of a subscription run with.
+duck::QueryContext query_context(const query::Services& services, const query::Caller& caller, const GroupQuery& query);
+
+}  // namespace kalamdb::live
