@@ -38,6 +38,8 @@ constexpr std::string_view area_name(AdminArea area) {
       return "settings";
     case AdminArea::kManifest:
       return "manifest operations";
+    case AdminArea::kRegister:
+      return "REGISTER and UNREGISTER TABLE";
   }
   return "this operation";
 }

@@ -44,7 +44,8 @@ enum class AdminArea : uint8_t {
   kJob,
   kLiveQuery,
   kSettings,
-  kManifest
+  kManifest,
+  kRegister
 };
 Result<> check_admin(AdminArea area, catalog::Role role);
 

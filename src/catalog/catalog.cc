@@ -47,6 +47,8 @@ model::ColumnDefinition system_column(std::string_view name, model::TypeTag tag,
 }
 
 // Tables without PRIMARY KEY get the hidden key column; all get `_seq`, and `_deleted` where rows leave tombstones.
+}  // namespace
+
 void add_system_columns(model::TableDefinition& table) {
   uint32_t ordinal = table.max_ordinal();
   if (table.primary_key().empty()) {
@@ -62,8 +64,6 @@ void add_system_columns(model::TableDefinition& table) {
   deleted.default_value.literal = false;
   table.columns.push_back(std::move(deleted));
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Catalog>> Catalog::open(storage::Storage& storage, platform::Clock& clock,
                                                size_t schema_cache_size) {
@@ -240,6 +240,23 @@ Result<model::TablePtr> Catalog::drop_table(std::string_view namespace_id, std::
   registry_.erase(table->namespace_id, table->name);
   bump_version();
   return table;
+}
+
+Result<> Catalog::unregister_table(const model::TablePtr& table) {
+  const std::lock_guard lock(change_mutex_);
+  KALAM_TRY(auto record, storage_.hot().get_record(RecordSpace::kTable, table->qualified_name(), nullptr));
+  KALAM_TRY(const auto current, find_table(table->namespace_id, table->name));
+  if (!record || current == nullptr || current->id != table->id) {
+    return fail(ErrorCode::kConflict, "Table " + table->qualified_name() + " was renamed or dropped meanwhile");
+  }
+  CommitRequest request;
+  request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
+  request.records.push_back(storage::unregistered_record(table->id, *std::move(record)));
+  request.table_changes.push_back({table->id, 0});
+  KALAM_CHECK(storage_.committer().commit(std::move(request)));
+  registry_.erase(table->namespace_id, table->name);
+  bump_version();
+  return {};
 }
 
 Result<> Catalog::put_user(const UserPtr& user) {

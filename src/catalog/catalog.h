@@ -36,6 +36,9 @@ struct RestoredTable {
   std::vector<model::SchemaVersion> history;
 };
 
+// Gives a new table `_seq` and `_deleted`, and `_key` if it has no primary key.
+void add_system_columns(model::TableDefinition& table);
+
 // Thread-safe. Changes are serialised among themselves.
 class Catalog {
  public:
@@ -82,6 +85,9 @@ class Catalog {
   Result<model::TablePtr> create_table(model::TableDefinition draft);
   // Definition and hot rows go at once; segments are the caller's to remove. Errors: kTableNotFound.
   Result<model::TablePtr> drop_table(std::string_view namespace_id, std::string_view name);
+  // Takes the definition out; the rest of the table stays, for Storage::unregister(). Errors: kConflict when `table` is
+  // not current any more.
+  Result<> unregister_table(const model::TablePtr& table);
   // Replaces `base` by `changed`, which may have another name; gives it the next schema version, with `description` in
   // its history. `validate`: see CommitRequest. Errors: kConflict when `base` is not current any more; kAlreadyExists
   // for a name that is taken; those of `validate`.
@@ -97,11 +103,14 @@ class Catalog {
   // Errors: kNotFound.
   Result<> drop_view(std::string_view namespace_id, std::string_view name);
 
+  // Fails unless the namespace is there and the name free.
+  Result<> check_new_name(std::string_view namespace_id, std::string_view name) const;
   // Fails with kAlreadyExists unless each of the namespaces is missing or empty.
   Result<> check_restorable(const std::vector<model::NamespaceDefinition>& namespaces) const;
   // The first of `count` ids in a row that no table gets otherwise.
   Result<TableId> reserve_table_ids(uint32_t count);
-  // Adds namespaces and tables in one commit with what `request` has. Errors: kAlreadyExists, kNotFound for a storage.
+  // Adds namespaces and tables, of these or of others, in one commit with what `request` has. Errors: kAlreadyExists,
+  // kNamespaceNotFound, kNotFound for a storage.
   Result<> add_restored(std::vector<model::NamespaceDefinition> namespaces, const std::vector<RestoredTable>& tables,
                         storage::CommitRequest request);
 
@@ -142,8 +151,6 @@ class Catalog {
   Result<> check_storage(const std::string& id) const;
   Result<> put_view(const model::TablePtr& view, const std::vector<model::SchemaVersion>& history,
                     storage::CommitRequest request);
-  // Fails unless the namespace is there and the name free.
-  Result<> check_new_name(std::string_view namespace_id, std::string_view name) const;
   // An id for a new table or view, which `request` then takes.
   Result<TableId> next_table_id(storage::CommitRequest& request);
   // Of a new USER table: whether its users share segments, which is so for good. Errors: kInvalidOperation.

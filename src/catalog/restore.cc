@@ -1,4 +1,6 @@
 // Namespaces and tables that come from a backup.
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "catalog/catalog.h"
 #include "model/names.h"
@@ -42,6 +44,8 @@ Result<> Catalog::add_restored(std::vector<model::NamespaceDefinition> namespace
     request.records.push_back({RecordSpace::kNamespace, target.name, encode(target), std::nullopt});
   }
   for (const auto& [table, history] : tables) {
+    const auto of = std::ranges::find(namespaces, table->namespace_id, &model::NamespaceDefinition::name);
+    if (of == namespaces.end()) KALAM_CHECK(check_new_name(table->namespace_id, table->name));
     KALAM_CHECK(check_storage(table->options.storage_id));
     request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table, history), std::nullopt});
     if (!table->is_view()) request.table_changes.push_back({table->id, table->schema_version, nullptr});

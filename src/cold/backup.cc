@@ -69,21 +69,6 @@ Result<uint64_t> size_of(ObjectStore& objects, const std::string& name) {
   return *size;
 }
 
-// Gives what was written. With an error the file is gone.
-Result<BackupFile> download(platform::FileSystem& disk, ObjectStore& from, const std::string& name,
-                            const std::string& path, std::string as) {
-  KALAM_TRY(const uint64_t size, size_of(from, name));
-  Sha256 sum;
-  KALAM_CHECK(disk.write_file(path, ""));
-  const auto written = read_parts(from, name, size, [&](std::string_view part) {
-    sum.add(part);
-    return disk.append_file(path, part);
-  });
-  if (written) return BackupFile{.name = std::move(as), .size_bytes = size, .sha256 = sum.hex()};
-  (void)disk.remove_file(path);
-  return fail(written.error());
-}
-
 std::unexpected<Error> mismatch(const std::string& name, const BackupFile& found, const BackupFile& expected) {
   return fail(ErrorCode::kCorruption, "The file " + name + " is not what was written: it has " +
                                           std::to_string(found.size_bytes) + " bytes and the SHA-256 " + found.sha256 +
@@ -170,14 +155,17 @@ std::string encode(const BackupDetails& details) {
     scopes.back()["shard"] = *scope.shard;
     scopes.back()["users"] = binaries(scope.users);
   }
-  const auto cbor = json::to_cbor(json{{"definition", binary(details.definition)}, {"scopes", std::move(scopes)}});
+  json out{{"definition", binary(details.definition)}, {"scopes", std::move(scopes)}};
+  if (!details.path_template.empty()) out["path_template"] = details.path_template;
+  const auto cbor = json::to_cbor(out);
   return {cbor.begin(), cbor.end()};
 }
 
 Result<BackupDetails> decode_backup_details(std::string_view cbor) {
   try {
     const json in = json::from_cbor(cbor);
-    BackupDetails details{.definition = bytes_of(in.at("definition")), .scopes = {}};
+    BackupDetails details{
+        .definition = bytes_of(in.at("definition")), .path_template = in.value("path_template", ""), .scopes = {}};
     const auto read_all = [](const json& array) {
       std::vector<std::string> all;
       for (const json& one : array) all.push_back(bytes_of(one));
@@ -245,9 +233,23 @@ Result<> check_object(ObjectStore& objects, const std::string& name, const Backu
   return mismatch(name, *found, file);
 }
 
+Result<BackupFile> fetch_object(platform::FileSystem& disk, ObjectStore& from, const std::string& name,
+                                const std::string& path, std::string as) {
+  KALAM_TRY(const uint64_t size, size_of(from, name));
+  Sha256 sum;
+  KALAM_CHECK(disk.write_file(path, ""));
+  const auto written = read_parts(from, name, size, [&](std::string_view part) {
+    sum.add(part);
+    return disk.append_file(path, part);
+  });
+  if (written) return BackupFile{.name = std::move(as), .size_bytes = size, .sha256 = sum.hex()};
+  (void)disk.remove_file(path);
+  return fail(written.error());
+}
+
 Result<> download_object(platform::FileSystem& disk, ObjectStore& from, const std::string& name,
                          const std::string& path, const BackupFile& file) {
-  KALAM_TRY(const BackupFile read, download(disk, from, name, path, file.name));
+  KALAM_TRY(const BackupFile read, fetch_object(disk, from, name, path, file.name));
   if (read == file) return {};
   (void)disk.remove_file(path);
   return mismatch(name, read, file);
@@ -256,7 +258,7 @@ Result<> download_object(platform::FileSystem& disk, ObjectStore& from, const st
 Result<BackupFile> copy_object(platform::FileSystem& disk, ObjectStore& from, const std::string& name, ObjectStore& to,
                                const std::string& copy, std::string as) {
   KALAM_TRY(const std::string staged, to.staging_file(copy));
-  KALAM_TRY(BackupFile file, download(disk, from, name, staged, std::move(as)));
+  KALAM_TRY(BackupFile file, fetch_object(disk, from, name, staged, std::move(as)));
   if (auto put = to.put_file(copy, staged); !put) {
     (void)disk.remove_file(staged);
     return fail(put.error());

@@ -7,6 +7,10 @@
 //   {namespace}/{table}[/scope-N]/tombstones.parquet   deleted rows
 //
 // A directory without manifest.json is no backup: one that is being written, or that was given up.
+//
+// What UNREGISTER TABLE leaves in a table's own directory, for REGISTER TABLE, is the same of this one table, but for
+// names: segments stay where they are, those of hot rows lie beside them, and in place of manifest.json there is
+// unregistered.json.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +28,9 @@
 namespace kalamdb::cold {
 
 inline constexpr std::string_view kBackupManifestFile = "manifest.json";
+inline constexpr std::string_view kUnregisteredFile = "unregistered.json";
+inline constexpr std::string_view kDetailsFile = "table.cbor";
+inline constexpr std::string_view kTombstonesFile = "tombstones.parquet";
 
 // Where a backup lies: what it names is below `directory`, which is empty or ends with '/'.
 struct BackupPlace {
@@ -82,7 +89,8 @@ struct BackupScope {
   std::vector<std::pair<UserId, std::string>> retention;
 };
 struct BackupDetails {
-  std::string definition;  // model::encode(TableDefinition, history)
+  std::string definition;     // model::encode(TableDefinition, history)
+  std::string path_template;  // by which scopes lie in a directory that was unregistered; "" in backups
   std::vector<BackupScope> scopes;
 };
 // Errors: kInvalidOperation, kCorruption.
@@ -96,7 +104,10 @@ Result<BackupFile> describe_object(ObjectStore& objects, const std::string& name
 // Fails with kCorruption unless the object is what `file` says.
 Result<> check_object(ObjectStore& objects, const std::string& name, const BackupFile& file);
 
-// Writes an object to a file of this machine. Errors: kCorruption unless it is what `file` says.
+// Writes an object to a file of this machine, which is gone with an error. Gives what was written, under the name `as`.
+Result<BackupFile> fetch_object(platform::FileSystem& disk, ObjectStore& from, const std::string& name,
+                                const std::string& path, std::string as);
+// The same. Errors: kCorruption unless it is what `file` says.
 Result<> download_object(platform::FileSystem& disk, ObjectStore& from, const std::string& name,
                          const std::string& path, const BackupFile& file);
 

@@ -53,7 +53,7 @@ TEST(BackupTest, FilesThatLeadElsewhereAreRefused) {
 }
 
 TEST(BackupTest, DetailsAreReadAsTheyWereWritten) {
-  BackupDetails details{.definition = "{}", .scopes = {}};
+  BackupDetails details{.definition = "{}", .path_template = "{tableName}", .scopes = {}};
   BackupScope scope{.user = UserId(std::string("a\0b\xFF", 4)),
                     .manifest = {},
                     .deletions = {std::string("\x00\x01", 2)},
@@ -67,6 +67,7 @@ TEST(BackupTest, DetailsAreReadAsTheyWereWritten) {
   const auto read = decode_backup_details(written);
   ASSERT_TRUE(read) << read.error().message;
   ASSERT_EQ(read->scopes.size(), 1u);
+  EXPECT_EQ(read->path_template, details.path_template);
   EXPECT_EQ(read->scopes[0].user, scope.user);
   EXPECT_EQ(read->scopes[0].manifest, scope.manifest);
   EXPECT_EQ(read->scopes[0].deletions, scope.deletions);

@@ -4,6 +4,7 @@
 
 #include "duck/dml.h"
 #include "duck/duck_error.h"
+#include "duck/foreign_parquet.h"
 #include "duck/live_query.h"
 #include "duck/predicate.h"
 #include "duck/rewrite.h"
@@ -32,8 +33,11 @@ Result<model::TablePtr> target_table(const TableName& name, SourceResolver& tabl
 class DuckEngine : public Engine {
  public:
   DuckEngine(std::shared_ptr<SegmentAccess> access, std::unique_ptr<RenewedInstance> instance,
-             std::unique_ptr<RenewedInstance> background)
-      : access_(std::move(access)), instance_(std::move(instance)), background_(std::move(background)) {}
+             std::unique_ptr<RenewedInstance> background, EngineOptions foreign)
+      : access_(std::move(access)),
+        instance_(std::move(instance)),
+        background_(std::move(background)),
+        foreign_(std::move(foreign)) {}
 
   void set_remote_files(RemoteFiles* files) override { access_->remote = files; }
 
@@ -146,12 +150,33 @@ class DuckEngine : public Engine {
     return guarded([&] { return read_segment_rows(background_session(), table, segment); });
   }
 
+  Result<std::vector<ResultColumn>> parquet_columns(std::span<const std::string> paths,
+                                                    std::function<bool()> is_abandoned) override {
+    return guarded([&] { return foreign_columns(foreign_sessions(std::move(is_abandoned)), paths); });
+  }
+
+  Result<std::unique_ptr<QueryResult>> read_parquet(std::span<const std::string> paths,
+                                                    std::span<const std::string> columns, size_t key_columns,
+                                                    std::function<bool()> is_abandoned) override {
+    return guarded(
+        [&] { return read_foreign(foreign_sessions(std::move(is_abandoned)), paths, columns, key_columns); });
+  }
+
  private:
   std::unique_ptr<Session> session(const QueryContext& context) {
     return std::make_unique<Session>(instance_->get(), context);
   }
   std::unique_ptr<Session> background_session() {
     return std::make_unique<Session>(background_->get(), QueryContext{.timeout_ms = 0});
+  }
+
+  // Each with an instance of its own, since files of others may break it.
+  OpenSession foreign_sessions(std::function<bool()> is_abandoned) {
+    return [options = foreign_, access = access_, is_abandoned]() -> Result<std::unique_ptr<Session>> {
+      KALAM_TRY(auto instance, Instance::open(options, access));
+      return std::make_unique<Session>(std::move(instance),
+                                       QueryContext{.timeout_ms = 0, .is_abandoned = is_abandoned});
+    };
   }
 
   Result<std::unique_ptr<QueryResult>> run(duckdb::unique_ptr<duckdb::QueryNode> query, SourceResolver& tables,
@@ -267,6 +292,7 @@ class DuckEngine : public Engine {
   const std::shared_ptr<SegmentAccess> access_;
   const std::unique_ptr<RenewedInstance> instance_;
   const std::unique_ptr<RenewedInstance> background_;  // for what is done to whole segments
+  const EngineOptions foreign_;                        // of instances for files of others
 };
 
 }  // namespace
@@ -281,7 +307,8 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options) {
   options.threads = 1;
   if (!temp_directory.empty()) options.temp_directory = temp_directory + "/segments";
   KALAM_TRY(auto background, RenewedInstance::open(options, access));
-  return std::make_unique<DuckEngine>(access, std::move(instance), std::move(background));
+  if (!temp_directory.empty()) options.temp_directory = temp_directory + "/imports";
+  return std::make_unique<DuckEngine>(access, std::move(instance), std::move(background), std::move(options));
 }
 
 }  // namespace kalamdb::duck

@@ -239,6 +239,17 @@ class Engine {
   // Reads `segment`, which `table`'s current or an older schema wrote, as the current one, in bounded memory. Several
   // may be read at once.
   virtual Result<std::unique_ptr<SegmentRows>> read_segment(const model::TablePtr& table, const Segment& segment) = 0;
+
+  // The columns that Parquet files have at the absolute `paths`, whoever wrote them: of all of them, by name, with the
+  // types that they get in a table (TEXT where no other fits); `source` is nullptr. Errors: kInvalidInput with the file
+  // that cannot be read, kTimeout once `is_abandoned` says so.
+  virtual Result<std::vector<ResultColumn>> parquet_columns(std::span<const std::string> paths,
+                                                            std::function<bool()> is_abandoned) = 0;
+  // Their rows with those of these columns that are asked for, ascending by the first `key_columns` of them, NULLs
+  // first; without those whose `_deleted` is true. Sorts on the disk what is too large for memory. Errors: the same.
+  virtual Result<std::unique_ptr<QueryResult>> read_parquet(std::span<const std::string> paths,
+                                                            std::span<const std::string> columns, size_t key_columns,
+                                                            std::function<bool()> is_abandoned) = 0;
 };
 
 }  // namespace kalamdb::duck

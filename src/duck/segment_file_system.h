@@ -52,6 +52,8 @@ class SegmentFileSystem : public duckdb::FileSystem {
 
   duckdb::unique_ptr<duckdb::FileHandle> OpenFile(const std::string& path, duckdb::FileOpenFlags flags,
                                                   duckdb::optional_ptr<duckdb::FileOpener> opener) override;
+  // Names are those of files, whatever characters they have.
+  duckdb::vector<duckdb::OpenFileInfo> Glob(const std::string& path, duckdb::FileOpener*) override { return {path}; }
   bool FileExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener> opener) override;
   bool IsPipe(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener> opener) override;
   void RemoveFile(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener> opener) override;

@@ -13,7 +13,7 @@ struct TypeFacts {
   std::string_view prefix;
   Queue queue;
 };
-constexpr std::array<TypeFacts, 13> kTypes{{{"flush", "FL", Queue::kFlush},
+constexpr std::array<TypeFacts, 14> kTypes{{{"flush", "FL", Queue::kFlush},
                                             {"cleanup", "CL", Queue::kMaintenance},
                                             {"compact", "CO", Queue::kMaintenance},
                                             {"vacuum", "VA", Queue::kMaintenance},
@@ -25,7 +25,8 @@ constexpr std::array<TypeFacts, 13> kTypes{{{"flush", "FL", Queue::kFlush},
                                             {"user_cleanup", "UC", Queue::kMaintenance},
                                             {"job_cleanup", "JC", Queue::kHousekeeping},
                                             {"manifest_eviction", "ME", Queue::kHousekeeping},
-                                            {"user_export", "UE", Queue::kMaintenance}}};
+                                            {"user_export", "UE", Queue::kMaintenance},
+                                            {"register", "RG", Queue::kMaintenance}}};
 
 struct StatusFacts {
   std::string_view name;

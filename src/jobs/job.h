@@ -23,7 +23,8 @@ enum class JobType : uint8_t {
   kUserCleanup,
   kJobCleanup,
   kManifestEviction,
-  kUserExport
+  kUserExport,
+  kRegister
 };
 enum class JobStatus : uint8_t { kNew, kQueued, kRunning, kRetrying, kCompleted, kSkipped, kFailed, kCancelled };
 inline constexpr size_t kJobStatuses = 8;

@@ -157,7 +157,6 @@ Result<BackupTarget> read_backup_target(TokenReader& reader) {
     KALAM_TRY(target.storage_id, reader.string_or_word("a storage id"));
   }
   KALAM_TRY(target.path, reader.string("a path in quotes"));
-  KALAM_CHECK(reader.end());
   return target;
 }
 

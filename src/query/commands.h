@@ -53,6 +53,8 @@ ParsedCommand parse_analyze(TokenReader& reader);
 ParsedCommand parse_backup_database(TokenReader& reader);
 ParsedCommand parse_restore_database(TokenReader& reader);
 ParsedCommand parse_show_backup(TokenReader& reader);
+ParsedCommand parse_register_table(TokenReader& reader);
+ParsedCommand parse_unregister_table(TokenReader& reader);
 ParsedCommand parse_kill_job(TokenReader& reader);
 ParsedCommand parse_export_user_data(TokenReader& reader);
 ParsedCommand parse_show_export(TokenReader& reader);

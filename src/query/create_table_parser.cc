@@ -13,17 +13,6 @@ using model::TableType;
 
 namespace {
 
-Result<std::vector<std::string>> read_column_list(TokenReader& reader) {
-  std::vector<std::string> names;
-  KALAM_CHECK(reader.expect("("));
-  do {
-    KALAM_TRY(const Name column, reader.name("a column name"));
-    names.push_back(column.text);
-  } while (reader.accept(","));
-  KALAM_CHECK(reader.expect(")"));
-  return names;
-}
-
 ColumnDefinition* find(std::vector<ColumnDefinition>& columns, std::string_view name) {
   const auto found = std::ranges::find_if(
       columns, [&](const ColumnDefinition& column) { return equal_ignoring_case(column.name, name); });
@@ -69,23 +58,7 @@ Result<> read_elements(TokenReader& reader, CreateTableAst& ast) {
   } while (reader.accept(","));
   KALAM_CHECK(reader.expect(")"));
   if (!key.empty() && key_columns > 0) return fail(ErrorCode::kInvalidSql, "A table has one PRIMARY KEY");
-  for (const std::string& name : key) {
-    ColumnDefinition* column = find(ast.columns, name);
-    if (column == nullptr) return fail(ErrorCode::kInvalidSql, "PRIMARY KEY column '" + name + "' does not exist");
-    if (column->is_primary_key()) return fail(ErrorCode::kInvalidSql, "PRIMARY KEY names column '" + name + "' twice");
-    column->primary_key_position = ++key_columns;
-  }
-  for (ColumnDefinition& column : ast.columns) {
-    if (!column.is_primary_key()) continue;
-    column.nullable = false;
-    using model::TypeTag;
-    if (column.type.tag == TypeTag::kJson || column.type.tag == TypeTag::kEmbedding ||
-        column.type.tag == TypeTag::kFile) {
-      return fail(ErrorCode::kInvalidSql,
-                  "Column '" + column.name + "': " + sql_name(column.type) + " cannot be a PRIMARY KEY");
-    }
-  }
-  return {};
+  return settle_primary_key(ast.columns, key);
 }
 
 // Rows of one partition lie side by side, since segments are in the order of the key.
@@ -145,6 +118,38 @@ Result<> read_trailing_clauses(TokenReader& reader, CreateTableAst& ast) {
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> read_column_list(TokenReader& reader) {
+  std::vector<std::string> names;
+  KALAM_CHECK(reader.expect("("));
+  do {
+    KALAM_TRY(const Name column, reader.name("a column name"));
+    names.push_back(column.text);
+  } while (reader.accept(","));
+  KALAM_CHECK(reader.expect(")"));
+  return names;
+}
+
+Result<> settle_primary_key(std::vector<ColumnDefinition>& columns, const std::vector<std::string>& names) {
+  uint32_t position = 0;
+  for (const std::string& name : names) {
+    ColumnDefinition* column = find(columns, name);
+    if (column == nullptr) return fail(ErrorCode::kInvalidSql, "PRIMARY KEY column '" + name + "' does not exist");
+    if (column->is_primary_key()) return fail(ErrorCode::kInvalidSql, "PRIMARY KEY names column '" + name + "' twice");
+    column->primary_key_position = ++position;
+  }
+  for (ColumnDefinition& column : columns) {
+    if (!column.is_primary_key()) continue;
+    column.nullable = false;
+    using model::TypeTag;
+    if (column.type.tag == TypeTag::kJson || column.type.tag == TypeTag::kEmbedding ||
+        column.type.tag == TypeTag::kFile) {
+      return fail(ErrorCode::kInvalidSql,
+                  "Column '" + column.name + "': " + sql_name(column.type) + " cannot be a PRIMARY KEY");
+    }
+  }
+  return {};
+}
 
 Result<CreateTableAst> parse_create_table(TokenReader& reader) {
   CreateTableAst ast;

@@ -31,6 +31,12 @@ struct CreateTableAst {
 // kNotImplemented.
 Result<CreateTableAst> parse_create_table(TokenReader& reader);
 
+// `(a, b, …)`: names as written. Errors: kInvalidSql.
+Result<std::vector<std::string>> read_column_list(TokenReader& reader);
+// Makes the columns of these names the PRIMARY KEY, in that order; without names the one that is so already. Errors:
+// kInvalidSql for names that are no columns or come twice, and for types that keys cannot have.
+Result<> settle_primary_key(std::vector<model::ColumnDefinition>& columns, const std::vector<std::string>& names);
+
 // "rows:N", "interval:S", "rows:N,interval:S"; keys in any letter case, spaces allowed; 0 < N < 1,000,000,
 // 0 < S < 86,400. Errors: kInvalidOperation.
 Result<model::FlushPolicy> parse_flush_policy(std::string_view text);

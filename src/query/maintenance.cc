@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "query/backup.h"
 #include "query/housekeeping.h"
+#include "query/register.h"
 #include "query/table_job.h"
 
 namespace kalamdb::query {
@@ -99,8 +100,9 @@ Result<std::string> run_analysis(const Services& services, const jobs::Job& job,
       .dump();
 }
 
-Result<std::string> run_cleanup(const Services& services, const jobs::Job& job, const std::stop_token&) {
+Result<std::string> run_cleanup(const Services& services, const jobs::Job& job, const std::stop_token& stop) {
   const auto parameters = nlohmann::json::parse(job.parameters, nullptr, false);
+  if (parameters.value("operation", "") == kUnregisterOperation) return run_unregister(services, job, stop);
   KALAM_TRY(auto definition, model::decode_table(parameters.value("definition", "")));
   const auto table = std::make_shared<const model::TableDefinition>(std::move(definition));
   KALAM_TRY(const uint64_t bytes, services.storage.remove_segments(table));
@@ -183,6 +185,7 @@ void register_executors(const Services& services, jobs::JobManager& jobs) {
   add(jobs::JobType::kBackup, run_backup);
   add(jobs::JobType::kRestore, run_restore);
   add(jobs::JobType::kCleanup, run_cleanup);
+  add(jobs::JobType::kRegister, run_register);
   register_housekeeping(services, jobs);
 }
 

@@ -25,15 +25,18 @@ class Restore {
     KALAM_TRY(place_, services_.storage.backup_place(backup_.target.storage_id, backup_.target.path));
     KALAM_TRY(namespaces_, target_namespaces(manifest, backup_.namespace_id));
     KALAM_CHECK(services_.catalog.check_restorable(definitions_of(namespaces_)));
-    KALAM_CHECK(check_seq(manifest.seq));
+    KALAM_CHECK(check_seq(services_, manifest.seq, "The backup"));
     // Nothing is changed before all of it has been looked at.
-    for (const auto& table : manifest.tables) {
-      if (find_namespace(table.namespace_id) != nullptr) KALAM_CHECK(read_table(table));
+    for (const auto& listed : manifest.tables) {
+      if (find_namespace(listed.namespace_id) == nullptr) continue;
+      KALAM_TRY(auto table, read_table(place_, listed, stop_));
+      fit_storage(table.definition);
+      tables_.push_back(std::move(table));
     }
     KALAM_CHECK(give_ids());
     std::vector<storage::TableToRestore> tables;
     std::vector<catalog::RestoredTable> definitions;
-    for (Table& table : tables_) {
+    for (TableInBackup& table : tables_) {
       auto definition = std::make_shared<const model::TableDefinition>(std::move(table.definition));
       definitions.push_back({definition, std::move(table.history)});
       if (!definition->is_view()) tables.push_back({definition, std::move(table.listed), std::move(table.details)});
@@ -47,41 +50,9 @@ class Restore {
   }
 
  private:
-  struct Table {
-    model::TableDefinition definition;
-    std::vector<model::SchemaVersion> history;
-    cold::BackupTable listed;
-    cold::BackupDetails details;
-  };
-
   const TargetNamespace* find_namespace(const std::string& source) const {
     const auto found = std::ranges::find(namespaces_, source, &TargetNamespace::source);
     return found == namespaces_.end() ? nullptr : &*found;
-  }
-
-  Result<> check_seq(Seq seq) const {
-    if (seq >= 0 && seq_time_us(seq) <= services_.clock.now_us() + kMaxAheadUs) return {};
-    return fail(ErrorCode::kInvalidOperation, "The backup is of a later time than it is here; set the clock");
-  }
-
-  Result<> read_table(const cold::BackupTable& listed) {
-    KALAM_CHECK(model::validate_table_name(listed.name));
-    for (const cold::BackupFile& file : listed.files) {
-      KALAM_CHECK(storage::check_stop(stop_));
-      KALAM_CHECK(cold::check_object(*place_.objects, place_.object(file.name), file));
-    }
-    Table table{.definition = {}, .history = {}, .listed = listed, .details = {}};
-    KALAM_TRY(const auto cbor, cold::read_object(*place_.objects, place_.object(listed.files.front().name)));
-    KALAM_TRY(table.details, cold::decode_backup_details(cbor));
-    KALAM_TRY(table.definition, model::decode_table(table.details.definition));
-    KALAM_TRY(table.history, model::decode_history(table.details.definition));
-    if (table.definition.namespace_id != listed.namespace_id || table.definition.name != listed.name) {
-      return fail(ErrorCode::kCorruption, "The backup has another table under the name of " + listed.namespace_id +
-                                              "." + listed.name + "; restore another backup");
-    }
-    fit_storage(table.definition);
-    tables_.push_back(std::move(table));
-    return {};
   }
 
   // Storages belong to a server, not to a backup.
@@ -96,11 +67,11 @@ class Restore {
     KALAM_TRY(const TableId first, services_.catalog.reserve_table_ids(static_cast<uint32_t>(tables_.size())));
     std::map<uint32_t, uint32_t> ids;
     uint32_t next = first.value;
-    for (const Table& table : tables_) ids[table.definition.id.value] = next++;
+    for (const TableInBackup& table : tables_) ids[table.definition.id.value] = next++;
     const auto renamed = [&](std::string& name) {
       if (const auto* target = find_namespace(name)) name = target->definition.name;
     };
-    for (Table& table : tables_) {
+    for (TableInBackup& table : tables_) {
       table.definition.id = TableId(ids.at(table.definition.id.value));
       renamed(table.definition.namespace_id);
       if (!table.definition.is_view()) continue;
@@ -132,11 +103,33 @@ class Restore {
   const std::stop_token& stop_;
   cold::BackupPlace place_;
   std::vector<TargetNamespace> namespaces_;
-  std::vector<Table> tables_;
+  std::vector<TableInBackup> tables_;
   std::set<std::string> missing_storages_;
 };
 
 }  // namespace
+
+Result<TableInBackup> read_table(const cold::BackupPlace& place, const cold::BackupTable& listed,
+                                 const std::stop_token& stop) {
+  KALAM_CHECK(model::validate_table_name(listed.name));
+  for (const cold::BackupFile& file : listed.files) {
+    KALAM_CHECK(storage::check_stop(stop));
+    KALAM_CHECK(cold::check_object(*place.objects, place.object(file.name), file));
+  }
+  TableInBackup table{.definition = {}, .history = {}, .listed = listed, .details = {}};
+  KALAM_TRY(const auto cbor, cold::read_object(*place.objects, place.object(listed.files.front().name)));
+  KALAM_TRY(table.details, cold::decode_backup_details(cbor));
+  KALAM_TRY(table.definition, model::decode_table(table.details.definition));
+  KALAM_TRY(table.history, model::decode_history(table.details.definition));
+  if (table.definition.namespace_id == listed.namespace_id && table.definition.name == listed.name) return table;
+  return fail(ErrorCode::kCorruption, "The backup has another table under the name of " + listed.namespace_id + "." +
+                                          listed.name + "; restore another backup");
+}
+
+Result<> check_seq(const Services& services, Seq seq, const std::string& what) {
+  if (seq >= 0 && seq_time_us(seq) <= services.clock.now_us() + kMaxAheadUs) return {};
+  return fail(ErrorCode::kInvalidOperation, what + " is of a later time than it is here; set the clock");
+}
 
 Result<std::vector<TargetNamespace>> target_namespaces(const cold::BackupManifest& manifest,
                                                        const std::optional<std::string>& name) {

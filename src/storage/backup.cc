@@ -38,30 +38,37 @@ class TombstoneCursor final : public model::RowCursor {
 
 class TableBackup {
  public:
+  // `home`: the table's own directory, which is `place`; nullptr for a backup elsewhere.
   TableBackup(const SegmentsContext& context, model::TablePtr table, hot::SnapshotPtr snapshot,
-              const cold::BackupPlace& place)
-      : context_(context), table_(std::move(table)), snapshot_(std::move(snapshot)), place_(place) {
+              const cold::BackupPlace& place, const Location* home)
+      : context_(context), table_(std::move(table)), snapshot_(std::move(snapshot)), place_(place), home_(home) {
     listed_.namespace_id = table_->namespace_id;
     listed_.name = table_->name;
     listed_.type = lower_name(table_->type);
   }
 
   Result<cold::BackupTable> run(const std::string& record, const std::vector<UserId>& users) {
-    cold::BackupDetails details{.definition = record, .scopes = {}};
-    const std::string directory = table_->namespace_id + "/" + table_->name;
+    cold::BackupDetails details{.definition = record, .path_template = home_ ? home_->record : "", .scopes = {}};
+    const std::string directory = home_ ? "" : table_->namespace_id + "/" + table_->name + "/";
     for (const ScopeUsers& one : by_scope(*table_, users)) {
-      const std::string number = std::to_string(details.scopes.size());
-      const std::string own = table_->is_per_user() ? directory + "/scope-" + number : directory;
+      std::string own = directory;
+      if (home_ != nullptr) {
+        KALAM_TRY(own, scope_directory("", home_->record, *table_, one.scope));
+        own = own.empty() ? "" : own.substr(1) + "/";
+      } else if (table_->is_per_user()) {
+        own += "scope-" + std::to_string(details.scopes.size()) + "/";
+      }
       KALAM_TRY(auto scope, back_up_scope(one, own));
       details.scopes.push_back(std::move(scope));
     }
-    const std::string name = directory + "/table.cbor";
+    const std::string name = directory + std::string(cold::kDetailsFile);
     KALAM_TRY(auto file, cold::put_checked(*place_.objects, place_.object(name), cold::encode(details), name));
     listed_.files.insert(listed_.files.begin(), std::move(file));
     return std::move(listed_);
   }
 
  private:
+  // `directory` is "" or ends with '/'.
   Result<cold::BackupScope> back_up_scope(const ScopeUsers& of, const std::string& directory) {
     cold::BackupScope scope;
     scope.user = of.scope.user;
@@ -87,11 +94,7 @@ class TableBackup {
     for (size_t i = 0; i < manifest->segments.size(); ++i) {
       KALAM_CHECK(check_stop(context_.stop));
       cold::SegmentEntry& segment = scope.manifest.segments[i];
-      KALAM_TRY(const auto from, context_.files.objects(segment.storage));
-      const std::string name = segment_name(directory, segment.id);
-      KALAM_TRY(auto file,
-                cold::copy_object(context_.disk, *from, segment.path, *place_.objects, place_.object(name), name));
-      listed_.files.push_back(std::move(file));
+      KALAM_TRY(const std::string name, bring_segment(segment, directory));
       segment.storage.clear();
       segment.path = name;
       KALAM_TRY(auto filter,
@@ -108,6 +111,22 @@ class TableBackup {
     return {};
   }
 
+  // Returns what the segment is called in the backup.
+  Result<std::string> bring_segment(const cold::SegmentEntry& segment, const std::string& directory) {
+    KALAM_TRY(const auto from, context_.files.objects(segment.storage));
+    if (home_ != nullptr && segment.storage == home_->storage_id && segment.path.starts_with(place_.directory)) {
+      std::string name = segment.path.substr(place_.directory.size());
+      KALAM_TRY(auto file, cold::describe_object(*from, segment.path, name));
+      listed_.files.push_back(std::move(file));
+      return name;
+    }
+    std::string name = segment_name(directory, segment.id);
+    KALAM_TRY(auto file,
+              cold::copy_object(context_.disk, *from, segment.path, *place_.objects, place_.object(name), name));
+    listed_.files.push_back(std::move(file));
+    return name;
+  }
+
   Result<> write_hot_rows(cold::BackupScope& scope, const ScopeUsers& of, const std::string& directory) {
     FlushCursor rows(table_, std::make_unique<ScopeCursor>(context_.store, table_->id, of, snapshot_),
                      context_.max_segment_rows);
@@ -115,7 +134,13 @@ class TableBackup {
       KALAM_TRY(const bool more, rows.begin_segment());
       if (!more) return {};
       KALAM_CHECK(check_stop(context_.stop));
-      const uint64_t id = scope.manifest.next_segment++;
+      uint64_t id = scope.manifest.next_segment++;
+      // A flush that failed, or this job before a crash, may have left a file.
+      while (home_ != nullptr) {
+        KALAM_TRY(const auto taken, place_.objects->size(place_.object(segment_name(directory, id))));
+        if (!taken) break;
+        id = scope.manifest.next_segment++;
+      }
       const std::string name = segment_name(directory, id);
       KALAM_TRY(const auto written, write_file(name, of.scope, rows));
       const FlushedRows notes = rows.take_notes();
@@ -123,20 +148,7 @@ class TableBackup {
         return fail(ErrorCode::kInternal, "A file of the backup was written with " + std::to_string(written.row_count) +
                                               " rows of " + std::to_string(notes.keys.size()));
       }
-      const auto [min_seq, max_seq] = std::ranges::minmax(notes.seqs);
-      scope.manifest.segments.push_back({.id = id,
-                                         .storage = "",
-                                         .path = name,
-                                         .row_count = written.row_count,
-                                         .size_bytes = written.size_bytes,
-                                         .checksum = written.checksum,
-                                         .schema_version = table_->schema_version,
-                                         .min_seq = min_seq,
-                                         .max_seq = max_seq,
-                                         .min_key = notes.keys.front(),
-                                         .max_key = notes.keys.back(),
-                                         .created_at_us = context_.clock.now_us(),
-                                         .columns = written.columns});
+      scope.manifest.segments.push_back(segment_entry(id, "", name, *table_, written, notes, context_.clock.now_us()));
       scope.filters.push_back(cold::BloomFilter::build(notes.keys).record());
       scope.deletions.emplace_back();
       if (of.scope.shard) scope.users.push_back(notes.users.encode());
@@ -148,7 +160,7 @@ class TableBackup {
     ScopeCursor looked_at(context_.store, table_->id, of, snapshot_);
     KALAM_TRY(const auto first, TombstoneCursor(looked_at).next());
     if (!first) return {};
-    scope.tombstones = directory + "/tombstones.parquet";
+    scope.tombstones = std::string(directory).append(cold::kTombstonesFile);
     ScopeCursor all(context_.store, table_->id, of, snapshot_);
     TombstoneCursor rows(all);
     KALAM_TRY(const auto written, write_file(scope.tombstones, of.scope, rows));
@@ -158,6 +170,8 @@ class TableBackup {
 
   Result<duck::WrittenSegment> write_file(const std::string& name, const SegmentScope& scope, model::RowCursor& rows) {
     KALAM_TRY(const std::string staged, place_.objects->staging_file(place_.object(name)));
+    // What a crash has left, DuckDB would want to move away.
+    if (context_.disk.exists(staged)) KALAM_CHECK(context_.disk.remove_file(staged));
     KALAM_TRY(const auto written,
               context_.engine.write_segment(staged, table_, rows, segment_metadata(*table_, scope)));
     KALAM_TRY(auto file, cold::put_file_checked(context_.disk, *place_.objects, place_.object(name), staged, name));
@@ -165,25 +179,58 @@ class TableBackup {
     return written;
   }
 
-  // Not "batch-N.parquet", which may be removed where no manifest of a table names it.
-  static std::string segment_name(const std::string& directory, uint64_t id) {
-    return directory + "/segment-" + std::to_string(id) + ".parquet";
+  std::string segment_name(const std::string& directory, uint64_t id) const {
+    if (home_ != nullptr) return directory + cold::segment_file_name(id);
+    // Not "batch-N.parquet", which may be removed where no manifest of a table names it.
+    return directory + "segment-" + std::to_string(id) + ".parquet";
   }
 
   const SegmentsContext& context_;
   model::TablePtr table_;
   hot::SnapshotPtr snapshot_;
   const cold::BackupPlace& place_;
+  const Location* const home_;
   cold::BackupTable listed_;
 };
 
+// Before the id of a table that is being unregistered.
+constexpr std::string_view kUnregistered = "unregistered/";
+
+std::string unregistered_key(TableId table) { return std::string(kUnregistered) + std::to_string(table.value); }
+
 }  // namespace
 
+RecordWrite unregistered_record(TableId table, std::string definition) {
+  return {.space = RecordSpace::kMeta,
+          .key = unregistered_key(table),
+          .value = std::move(definition),
+          .expected = std::nullopt};
+}
+
+Result<std::optional<std::string>> unregistered_definition(const hot::Store& store, TableId table) {
+  return store.get_record(RecordSpace::kMeta, unregistered_key(table), nullptr);
+}
+
+Result<std::vector<model::TablePtr>> unregistered_tables(const hot::Store& store) {
+  std::vector<model::TablePtr> tables;
+  Result<> outcome;
+  KALAM_CHECK(
+      store.scan_records(RecordSpace::kMeta, kUnregistered, nullptr, [&](std::string_view, std::string_view json) {
+        auto table = model::decode_table(json);
+        if (table) tables.push_back(std::make_shared<const model::TableDefinition>(*std::move(table)));
+        if (!table) outcome = fail(std::move(table).error());
+        return outcome.has_value();
+      }));
+  KALAM_CHECK(outcome);
+  return tables;
+}
+
 Result<std::string> backup_directory(const std::string& path, const std::string& data_directory,
-                                     const StorageRegistry& storages) {
+                                     const StorageRegistry& storages, std::string_view what) {
   namespace fs = std::filesystem;
   const auto refused = [&](const std::string& rule) {
-    return fail(ErrorCode::kInvalidOperation, "'" + path.substr(0, path.find('\0')) + "' can't hold a backup: " + rule);
+    return fail(ErrorCode::kInvalidOperation,
+                "'" + path.substr(0, path.find('\0')) + "' can't hold " + std::string(what) + ": " + rule);
   };
   if (path.empty()) return refused("the path is empty");
   if (path.contains('\0')) return refused("the path has a NUL byte");
@@ -218,8 +265,9 @@ Result<std::string> backup_directory(const std::string& path, const std::string&
 
 Result<cold::BackupTable> back_up_table(const SegmentsContext& context, const model::TablePtr& table,
                                         const std::string& record, const std::vector<UserId>& users,
-                                        const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place) {
-  return TableBackup(context, table, snapshot, place).run(record, users);
+                                        const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place,
+                                        const Location* home) {
+  return TableBackup(context, table, snapshot, place, home).run(record, users);
 }
 
 }  // namespace kalamdb::storage

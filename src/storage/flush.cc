@@ -61,27 +61,17 @@ Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& ta
   FlushedRows notes = rows.take_notes();
   KALAM_CHECK(check_written(*written, notes));
 
-  const auto [min_seq, max_seq] = std::ranges::minmax(notes.seqs);
-  FlushChange::Input input{.table = table,
-                           .scope = scope,
-                           .snapshot = snapshot,
-                           .segments_version = target.current.segments_version,
-                           .first = target.current,
-                           .segment = {.id = target.segment_id,
-                                       .storage = location.storage_id,
-                                       .path = location.directory + "/" + cold::segment_file_name(target.segment_id),
-                                       .row_count = written->row_count,
-                                       .size_bytes = written->size_bytes,
-                                       .checksum = written->checksum,
-                                       .schema_version = table->schema_version,
-                                       .min_seq = min_seq,
-                                       .max_seq = max_seq,
-                                       .min_key = notes.keys.front(),
-                                       .max_key = notes.keys.back(),
-                                       .created_at_us = context.clock.now_us(),
-                                       .columns = written->columns},
-                           .location = location,
-                           .filter_record = cold::BloomFilter::build(notes.keys).record()};
+  FlushChange::Input input{
+      .table = table,
+      .scope = scope,
+      .snapshot = snapshot,
+      .segments_version = target.current.segments_version,
+      .first = target.current,
+      .segment = segment_entry(target.segment_id, location.storage_id,
+                               location.directory + "/" + cold::segment_file_name(target.segment_id), *table, *written,
+                               notes, context.clock.now_us()),
+      .location = location,
+      .filter_record = cold::BloomFilter::build(notes.keys).record()};
   if (auto committed = commit_segment(context, std::move(input), std::move(notes)); !committed) {
     // With kUnavailable it is open whether the log has the commit: the next start knows.
     if (committed.error().code != ErrorCode::kUnavailable) {

@@ -22,6 +22,25 @@ constexpr size_t kMinRangeRows = 64;
 
 }  // namespace
 
+cold::SegmentEntry segment_entry(uint64_t id, std::string storage_id, std::string path,
+                                 const model::TableDefinition& table, const duck::WrittenSegment& written,
+                                 const FlushedRows& rows, int64_t now_us) {
+  const auto [min_seq, max_seq] = std::ranges::minmax(rows.seqs);
+  return {.id = id,
+          .storage = std::move(storage_id),
+          .path = std::move(path),
+          .row_count = written.row_count,
+          .size_bytes = written.size_bytes,
+          .checksum = written.checksum,
+          .schema_version = table.schema_version,
+          .min_seq = min_seq,
+          .max_seq = max_seq,
+          .min_key = rows.keys.front(),
+          .max_key = rows.keys.back(),
+          .created_at_us = now_us,
+          .columns = written.columns};
+}
+
 FlushChange::FlushChange(Input input, FlushedRows rows)
     : input_(std::move(input)), rows_(std::move(rows)), caught_up_to_(input_.snapshot->seq()) {}
 

@@ -20,6 +20,11 @@ struct FlushedRows {
   std::vector<std::string> tombstone_keys;  // they stay hot
 };
 
+// What a manifest tells of a segment that was written of such rows.
+cold::SegmentEntry segment_entry(uint64_t id, std::string storage_id, std::string path,
+                                 const model::TableDefinition& table, const duck::WrittenSegment& written,
+                                 const FlushedRows& rows, int64_t now_us);
+
 class FlushChange final : public SegmentsChange {
  public:
   struct Input {

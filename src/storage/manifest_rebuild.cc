@@ -14,6 +14,7 @@
 #include "cold/deletion_vector.h"
 #include "cold/parquet_footer.h"
 #include "hot/keys.h"
+#include "storage/backup.h"
 #include "storage/manifest_export.h"
 #include "storage/retention.h"
 #include "storage/scope_cursor.h"
@@ -439,6 +440,8 @@ class ScopeRebuild {
 
 Result<StoredTables> stored_tables(const hot::Store& store) {
   StoredTables tables;
+  KALAM_TRY(const auto unregistered, unregistered_tables(store));
+  for (const auto& table : unregistered) tables.emplace(table->id, table);
   Result<> outcome;
   KALAM_CHECK(store.scan_records(RecordSpace::kTable, "", nullptr, [&](std::string_view, std::string_view json) {
     auto table = model::decode_table(json);

@@ -15,7 +15,7 @@
 
 namespace kalamdb::storage {
 
-// The definitions of all tables and views. Errors: kIo, kCorruption.
+// The definitions of all tables and views, those that are being unregistered among them. Errors: kIo, kCorruption.
 using StoredTables = std::unordered_map<TableId, model::TablePtr>;
 Result<StoredTables> stored_tables(const hot::Store& store);
 

@@ -3,9 +3,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cold/bloom.h"
 #include "cold/deletion_vector.h"
 #include "hot/keys.h"
 #include "storage/backup.h"
+#include "storage/flush_cursor.h"
 #include "storage/storage.h"
 
 namespace kalamdb::storage {
@@ -34,6 +36,43 @@ RecordWrite restore_record(const nlohmann::json& json) {
   return {.space = RecordSpace::kMeta, .key = std::string(kRestore), .value = json.dump(), .expected = std::nullopt};
 }
 
+RecordWrite directory_record(const Location& location) {
+  return {RecordSpace::kDirectory, location.record_key, location.record, std::nullopt};
+}
+
+// From here on a crash leaves nothing that is not found again.
+Result<> begin_restore(Committer& committer, const std::string& job_id, const std::vector<TableId>& tables,
+                       std::vector<RecordWrite> directories) {
+  nlohmann::json ids = nlohmann::json::array();
+  for (const TableId table : tables) ids.push_back(table.value);
+  CommitRequest request;
+  request.records = std::move(directories);
+  request.records.push_back(restore_record({{"job", job_id}, {"tables", std::move(ids)}}));
+  request.always_sync = true;
+  KALAM_CHECK(committer.commit(std::move(request)));
+  return {};
+}
+
+// Gives each row of a table a `_seq` of its own, from `first` on.
+class NumberedRows final : public model::RowCursor {
+ public:
+  NumberedRows(model::RowCursor& rows, Seq first) : rows_(rows), next_(first) {}
+
+  Result<std::optional<model::RowRecord>> next() override {
+    KALAM_TRY(auto record, rows_.next());
+    if (!record) return record;
+    record->seq = next_++;
+    record->user = &nobody_;
+    return record;
+  }
+  Seq next_seq() const { return next_; }
+
+ private:
+  model::RowCursor& rows_;
+  Seq next_;
+  const UserId nobody_;
+};
+
 // One scope of one table, and where its files go.
 struct Scope {
   const TableToRestore& from;
@@ -45,8 +84,8 @@ struct Scope {
 class Restore {
  public:
   Restore(const SegmentsContext& context, const cold::BackupPlace& place, std::span<const TableToRestore> tables,
-          Seq seq)
-      : context_(context), place_(place), tables_(tables), seq_(seq) {}
+          Seq seq, const TableFolder* adopted)
+      : context_(context), place_(place), tables_(tables), seq_(seq), adopted_(adopted) {}
 
   Result<CommitRequest> run(const std::string& job_id, const std::string& done) {
     for (const TableToRestore& table : tables_) {
@@ -56,11 +95,17 @@ class Restore {
           return inconsistent(table.listed);
         }
         SegmentScope to = restored_scope(*table.table, scope);
-        KALAM_TRY(Location location, context_.files.locate(*table.table, to));
+        KALAM_TRY(Location location, locate(table, to));
         scopes_.push_back({table, scope, std::move(to), std::move(location)});
       }
     }
     KALAM_CHECK(begin(job_id));
+    if (adopted_ != nullptr) {
+      const TableToRestore& table = tables_.front();
+      commit_.records.push_back({RecordSpace::kDirectory,
+                                 directory_record_key(table.table->id, adopted_->storage_id, adopted_->directory),
+                                 table.details.path_template, std::nullopt});
+    }
     for (const Scope& scope : scopes_) {
       KALAM_CHECK(copy_segments(scope));
       if (!scope.scope.tombstones.empty()) KALAM_CHECK(read_tombstones(scope));
@@ -77,19 +122,24 @@ class Restore {
   }
 
  private:
-  // From here on a crash leaves nothing that is not found again.
+  Result<Location> locate(const TableToRestore& table, const SegmentScope& scope) {
+    if (adopted_ == nullptr) return context_.files.locate(*table.table, scope);
+    Location location{.storage_id = adopted_->storage_id, .objects = place_.objects};
+    KALAM_TRY(location.directory,
+              scope_directory(adopted_->directory, table.details.path_template, *table.table, scope));
+    KALAM_CHECK(cold::check_object_name(location.directory));
+    return location;
+  }
+
   Result<> begin(const std::string& job_id) {
-    CommitRequest request;
-    nlohmann::json ids = nlohmann::json::array();
-    for (const TableToRestore& table : tables_) ids.push_back(table.table->id.value);
-    request.records.push_back(restore_record({{"job", job_id}, {"tables", std::move(ids)}}));
+    std::vector<TableId> ids;
+    for (const TableToRestore& table : tables_) ids.push_back(table.table->id);
+    std::vector<RecordWrite> directories;
     for (const Scope& scope : scopes_) {
-      request.records.push_back(
-          {RecordSpace::kDirectory, scope.location.record_key, scope.location.record, std::nullopt});
+      // One that is adopted must not go with what comes to nothing.
+      if (adopted_ == nullptr) directories.push_back(directory_record(scope.location));
     }
-    request.always_sync = true;
-    KALAM_CHECK(context_.committer.commit(std::move(request)));
-    return {};
+    return begin_restore(context_.committer, job_id, ids, std::move(directories));
   }
 
   Result<> copy_segments(const Scope& to) {
@@ -102,12 +152,16 @@ class Restore {
       if (listed == nullptr || listed->size_bytes != segment.size_bytes || segment.max_seq > seq_) {
         return inconsistent(to.from.listed);
       }
-      const std::string path = to.location.directory + "/" + cold::segment_file_name(segment.id);
-      KALAM_TRY(const auto copied, cold::copy_object(context_.disk, *place_.objects, place_.object(segment.path),
-                                                     *to.location.objects, path, segment.path));
-      if (copied != *listed) return inconsistent(to.from.listed);
       segment.storage = to.location.storage_id;
-      segment.path = path;
+      if (adopted_ != nullptr) {
+        segment.path = place_.object(segment.path);
+      } else {
+        const std::string path = to.location.directory + "/" + cold::segment_file_name(segment.id);
+        KALAM_TRY(const auto copied, cold::copy_object(context_.disk, *place_.objects, place_.object(segment.path),
+                                                       *to.location.objects, path, segment.path));
+        if (copied != *listed) return inconsistent(to.from.listed);
+        segment.path = path;
+      }
       KALAM_CHECK(add_segment_records(to, i, segment_record_key(to.to.key, segment.id)));
     }
     ++manifest.segments_version;
@@ -139,8 +193,8 @@ class Restore {
   Result<> read_tombstones(const Scope& to) {
     const cold::BackupFile* const listed = to.from.listed.find(to.scope.tombstones);
     if (listed == nullptr) return inconsistent(to.from.listed);
-    // Under the table's own directory, which goes as a whole if this comes to nothing.
-    const std::string copy = to.location.directory + "/tombstones.parquet";
+    // Under the table's own directory, which goes as a whole if this comes to nothing, or is cleared later.
+    const std::string copy = to.location.directory + "/" + std::string(cold::kTombstonesFile);
     KALAM_TRY(const std::string path, to.location.objects->staging_file(copy));
     KALAM_CHECK(cold::download_object(context_.disk, *place_.objects, place_.object(listed->name), path, *listed));
     const auto added = add_tombstones(to, {.id = 0,
@@ -179,6 +233,7 @@ class Restore {
   const cold::BackupPlace& place_;
   std::span<const TableToRestore> tables_;
   Seq seq_;
+  const TableFolder* adopted_;
   std::vector<Scope> scopes_;
   std::vector<RestoredTombstone> tombstones_;
   CommitRequest commit_;
@@ -192,8 +247,46 @@ SegmentScope restored_scope(const model::TableDefinition& table, const cold::Bac
 
 Result<CommitRequest> prepare_restore(const SegmentsContext& context, const cold::BackupPlace& place,
                                       std::span<const TableToRestore> tables, Seq seq, const std::string& job_id,
-                                      const std::string& done) {
-  return Restore(context, place, tables, seq).run(job_id, done);
+                                      const std::string& done, const TableFolder* adopted) {
+  return Restore(context, place, tables, seq, adopted).run(job_id, done);
+}
+
+Result<CommitRequest> prepare_import(const SegmentsContext& context, const model::TablePtr& table,
+                                     model::RowCursor& rows, const std::string& job_id,
+                                     const std::function<std::string(uint64_t rows)>& done) {
+  const SegmentScope scope = segment_scope(*table, UserId());
+  KALAM_TRY(const Location location, context.files.locate(*table, scope));
+  KALAM_CHECK(begin_restore(context.committer, job_id, {table->id}, {directory_record(location)}));
+  // The commit comes after all of them.
+  const Seq first = context.store.last_seq() + 1;
+  auto numbered = std::make_unique<NumberedRows>(rows, first);
+  const NumberedRows& counted = *numbered;
+  FlushCursor portions(table, std::move(numbered), context.max_segment_rows);
+  cold::Manifest manifest{.storage = location.storage_id, .directory = location.directory};
+  manifest.created_at_us = manifest.updated_at_us = context.clock.now_us();
+  CommitRequest commit;
+  while (true) {
+    KALAM_TRY(const bool more, portions.begin_segment());
+    if (!more) break;
+    KALAM_CHECK(check_stop(context.stop));
+    const uint64_t id = manifest.next_segment++;
+    KALAM_TRY(const auto written, context.files.write_segment(context.engine, location, id, table, scope, portions));
+    const FlushedRows notes = portions.take_notes();
+    manifest.segments.push_back(segment_entry(id, location.storage_id,
+                                              location.directory + "/" + cold::segment_file_name(id), *table, written,
+                                              notes, context.clock.now_us()));
+    commit.records.push_back({RecordSpace::kFilter, segment_record_key(scope.key, id),
+                              cold::BloomFilter::build(notes.keys).record(), std::nullopt});
+  }
+  if (!manifest.segments.empty()) {
+    manifest.segments_version = manifest.version = 1;
+    commit.records.push_back({RecordSpace::kManifest, scope.key, cold::encode(manifest), std::nullopt});
+  }
+  const Seq next = counted.next_seq();
+  commit.records.push_back(restore_record({{"job", job_id}, {"done", done(static_cast<uint64_t>(next - first))}}));
+  commit.seq_floor = next - 1;
+  commit.always_sync = true;
+  return commit;
 }
 
 Result<std::optional<std::string>> finished_restore(const hot::Store& store, const std::string& job_id) {

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "cold/backup.h"
 #include "cold/path_template.h"
 #include "hot/keys.h"
 
@@ -48,13 +49,25 @@ std::string directory_of(std::string_view name) {
   return std::string(name.substr(0, slash == name.npos ? 0 : slash));
 }
 
+// Takes out what lies in directories of tables that have been unregistered.
+void leave_unregistered(std::vector<cold::ObjectInfo>& objects) {
+  std::vector<std::string> directories;
+  for (const auto& object : objects) {
+    if (file_of(object.name) == cold::kUnregisteredFile) directories.push_back(directory_of(object.name) + "/");
+  }
+  for (const std::string& directory : directories) {
+    std::erase_if(objects, [&](const auto& object) { return object.name.starts_with(directory); });
+  }
+}
+
+}  // namespace
+
 // The record of a directory is [table][storage][00][directory] → [template]. Of `local` it was once
 // [table] → [directory], below a default template.
-std::string directory_key(TableId table, const std::string& storage_id, const std::string& directory) {
+std::string directory_record_key(TableId table, const std::string& storage_id, const std::string& directory) {
   return hot::table_prefix(table) + storage_id + '\0' + directory;
 }
 
-// Where a scope's files lie, its table's being in `table_directory` by that template.
 Result<std::string> scope_directory(const std::string& table_directory, std::string_view path_template,
                                     const model::TableDefinition& table, const SegmentScope& scope) {
   std::string rest = cold::split_at_table(path_template).rest;
@@ -66,8 +79,6 @@ Result<std::string> scope_directory(const std::string& table_directory, std::str
                                                                table.options.user_shards, scope.shard}));
   return table_directory + "/" + inner;
 }
-
-}  // namespace
 
 std::optional<uint32_t> shard_of(const cold::ParquetFooter& footer) {
   const std::string text = footer.value("kalamdb.shard");
@@ -109,7 +120,16 @@ Result<SegmentFiles::Orphans> SegmentFiles::collect_orphans(
   for (const auto& storage : storages_.list()) {
     const std::string& id = storage->definition.id;
     if (storage->definition.type != cold::StorageType::kFilesystem) continue;  // VACUUM looks there
-    auto removed = remove_unnamed(store, **storage->objects, id, "", named, orphans);
+    const auto removed = [&]() -> Result<> {
+      if (id == cold::kLocalStorage) return remove_unnamed(store, **storage->objects, id, "", named, orphans);
+      for (const auto& [table, directories] : directories_) {
+        for (const Directory& directory : directories) {
+          if (directory.storage_id != id) continue;
+          KALAM_CHECK(remove_unnamed(store, **storage->objects, id, directory.path, named, orphans));
+        }
+      }
+      return {};
+    }();
     // A disk that is not mounted must not keep the server from serving the others.
     if (!removed && id != cold::kLocalStorage) {
       log::warn("storage '{}' cannot be cleared of unfinished segments: {}", id, removed.error().message);
@@ -125,9 +145,14 @@ Result<SegmentFiles::Orphans> SegmentFiles::collect_orphans(
 Result<> SegmentFiles::remove_unnamed(const hot::Store& store, cold::ObjectStore& objects,
                                       const std::string& storage_id, const std::string& directory, Named& named,
                                       Orphans& orphans) const {
-  KALAM_TRY(const auto found, objects.list(directory));
+  KALAM_TRY(auto found, objects.list(directory));
+  leave_unregistered(found);
   KALAM_CHECK(find_lost_scopes(store, objects, storage_id, found, named, orphans.lost_scopes));
   for (const std::string& scope : orphans.lost_scopes) named.untouchable.insert(table_of(scope));
+  std::unordered_set<std::string> with_manifest;  // directories
+  for (const auto& object : found) {
+    if (file_of(object.name) == kManifestFile) with_manifest.insert(directory_of(object.name));
+  }
   for (const auto& object : found) {
     if (is_unfinished_manifest(file_of(object.name)) && owner_of(storage_id, object.name)) {
       KALAM_CHECK(objects.remove(object.name));
@@ -137,8 +162,10 @@ Result<> SegmentFiles::remove_unnamed(const hot::Store& store, cold::ObjectStore
     const auto name = cold::parse_segment_file_name(file_of(object.name));
     const std::string place = place_of(storage_id, object.name);
     if (!name || (!name->temporary && named.places.contains(place)) || is_retired(place)) continue;
-    const auto owner = named.untouchable.empty() ? std::nullopt : owner_of(storage_id, object.name);
+    const auto owner = owner_of(storage_id, object.name);
     if (owner && named.untouchable.contains(*owner)) continue;
+    // Of a folder that was put there to be registered: an unfinished flush has none.
+    if (!owner && with_manifest.contains(directory_of(object.name))) continue;
     KALAM_CHECK(objects.remove(object.name));
     ++orphans.removed;
   }
@@ -228,45 +255,129 @@ void SegmentFiles::retire_segments(const std::vector<cold::SegmentEntry>& segmen
   for (const auto& segment : segments) retired_.insert(place_of(segment.storage, segment.path));
 }
 
-Result<std::string> SegmentFiles::settle(const model::TableDefinition& table, const std::string& storage_id,
-                                         const std::string& path_template) {
-  const std::lock_guard lock(mutex_);
-  auto& directories = directories_[table.id];
-  for (const Directory& known : directories) {
-    if (known.storage_id != storage_id) continue;
-    if (known.path_template == path_template || known.path_template.empty()) return known.path;
+std::optional<TableId> SegmentFiles::neighbour_locked(const Place& place, TableId table) const {
+  const auto& [storage_id, path] = place;
+  for (std::string directory = path; !directory.empty(); directory = directory_of(directory)) {
+    const auto owner = owners_.find(Place(storage_id, directory));
+    if (owner != owners_.end() && owner->second != table) return owner->second;
   }
-  KALAM_TRY(std::string directory,
-            cold::resolve_path(cold::split_at_table(path_template).table, {table.namespace_id, table.name, UserId()}));
-  // Another table's files, of one that was renamed or is being removed, may lie there. Names of tables have no '-', so
-  // that this one is nobody's.
-  const auto owner = owners_.find(Place(storage_id, directory));
-  if (owner != owners_.end() && owner->second != table.id) directory += "-" + std::to_string(table.id.value);
-  owners_.insert_or_assign(Place(storage_id, directory), table.id);
-  directories.push_back({storage_id, directory, path_template});
-  return directory;
+  const std::string inside = path + "/";
+  for (auto owner = owners_.lower_bound(Place(storage_id, inside));
+       owner != owners_.end() && owner->first.first == storage_id && owner->first.second.starts_with(inside); ++owner) {
+    if (owner->second != table) return owner->second;
+  }
+  return std::nullopt;
+}
+
+Result<Location> SegmentFiles::settle(const model::TableDefinition& table, const RegisteredStorage& storage) {
+  const std::string& storage_id = storage.definition.id;
+  Location location{.storage_id = storage_id};
+  KALAM_TRY(location.objects, storages_.objects(storage_id));
+  location.record = table.is_per_user() ? storage.definition.user_template : storage.definition.shared_template;
+  const auto find_known_locked = [&] {
+    for (const Directory& known : directories_[table.id]) {
+      if (known.storage_id != storage_id) continue;
+      if (known.path_template != location.record && !known.path_template.empty()) continue;
+      location.directory = known.path;
+      location.record_key = directory_record_key(table.id, storage_id, known.path);
+      return true;
+    }
+    return false;
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    if (find_known_locked()) return location;
+  }
+  KALAM_TRY(const std::string wanted, cold::resolve_path(cold::split_at_table(location.record).table,
+                                                         {table.namespace_id, table.name, UserId()}));
+  // Another table's files may lie there: of one that was renamed or is being removed, of one that was unregistered, or
+  // of another server that uses the storage. Names of tables have no '-', so that the other names are no table's.
+  const std::string number = std::to_string(table.id.value);
+  for (uint32_t attempt = 0;; ++attempt) {
+    std::string directory = wanted;
+    if (attempt == 1) directory += "-" + number;
+    if (attempt > 1) directory = "table-" + number + "-" + std::to_string(attempt);
+    {
+      const std::lock_guard lock(mutex_);
+      if (neighbour_locked(Place(storage_id, directory), table.id)) continue;
+    }
+    KALAM_TRY(const auto found, location.objects->list(directory));
+    if (!found.empty()) continue;
+    const std::lock_guard lock(mutex_);
+    if (find_known_locked()) return location;
+    if (neighbour_locked(Place(storage_id, directory), table.id)) continue;
+    owners_.insert_or_assign(Place(storage_id, directory), table.id);
+    directories_[table.id].push_back({storage_id, directory, location.record});
+    (void)find_known_locked();
+    return location;
+  }
+}
+
+Result<Location> SegmentFiles::home(const model::TableDefinition& table) {
+  const auto storage = storages_.find(table.options.storage_id);
+  if (storage != nullptr) return settle(table, *storage);
+  return fail(ErrorCode::kUnavailable, "Storage '" + table.options.storage_id + "' of table " + table.qualified_name() +
+                                           " does not exist; create it again");
 }
 
 Result<Location> SegmentFiles::locate(const model::TableDefinition& table, const SegmentScope& scope) {
+  RegisteredStoragePtr storage;
+  if (table.options.use_user_storage && user_storage_ && !scope.shard) {
+    if (const std::string id = user_storage_(scope.user); !id.empty()) storage = storages_.find(id);
+  }
   Location location;
-  if (table.options.use_user_storage && user_storage_ && !scope.shard) location.storage_id = user_storage_(scope.user);
-  auto storage = location.storage_id.empty() ? nullptr : storages_.find(location.storage_id);
-  if (storage == nullptr) {
-    location.storage_id = table.options.storage_id;
-    storage = storages_.find(location.storage_id);
+  if (storage != nullptr) {
+    KALAM_TRY(location, settle(table, *storage));
+  } else {
+    KALAM_TRY(location, home(table));
   }
-  if (storage == nullptr) {
-    return fail(ErrorCode::kUnavailable, "Storage '" + location.storage_id + "' of table " + table.qualified_name() +
-                                             " does not exist; create it again");
-  }
-  KALAM_TRY(location.objects, storages_.objects(location.storage_id));
-  const std::string& path_template =
-      table.is_per_user() ? storage->definition.user_template : storage->definition.shared_template;
-  KALAM_TRY(location.directory, settle(table, location.storage_id, path_template));
-  location.record_key = directory_key(table.id, location.storage_id, location.directory);
-  location.record = path_template;
-  KALAM_TRY(location.directory, scope_directory(location.directory, path_template, table, scope));
+  KALAM_TRY(location.directory, scope_directory(location.directory, location.record, table, scope));
   return location;
+}
+
+std::optional<TableId> SegmentFiles::neighbour(const std::string& storage_id, const std::string& directory) const {
+  const std::lock_guard lock(mutex_);
+  return live_neighbour_locked(storage_id, directory);
+}
+
+std::optional<TableId> SegmentFiles::reserve(const std::string& storage_id, const std::string& directory,
+                                             TableId table) {
+  const std::lock_guard lock(mutex_);
+  if (const auto owner = live_neighbour_locked(storage_id, directory)) return owner;
+  owners_.insert_or_assign(Place(storage_id, directory), table);
+  return std::nullopt;
+}
+
+std::optional<TableId> SegmentFiles::live_neighbour_locked(const std::string& storage_id,
+                                                           const std::string& directory) const {
+  const auto is_within = [](const std::string& inner, const std::string& outer) {
+    return inner == outer || inner.starts_with(outer + "/");
+  };
+  for (const auto& [table, directories] : directories_) {
+    for (const Directory& one : directories) {
+      if (one.storage_id != storage_id) continue;
+      if (is_within(one.path, directory) || is_within(directory, one.path)) return table;
+    }
+  }
+  return std::nullopt;
+}
+
+void SegmentFiles::adopt(const std::string& storage_id, const std::string& directory, TableId table,
+                         std::string path_template) {
+  const std::lock_guard lock(mutex_);
+  directories_[table].push_back({storage_id, directory, std::move(path_template)});
+}
+
+void SegmentFiles::release(const std::string& storage_id, const std::string& directory, TableId table) {
+  const std::lock_guard lock(mutex_);
+  const auto owner = owners_.find(Place(storage_id, directory));
+  if (owner == owners_.end() || owner->second != table) return;
+  owners_.erase(owner);
+  const auto known = directories_.find(table);
+  if (known == directories_.end()) return;
+  std::erase_if(known->second,
+                [&](const Directory& one) { return one.storage_id == storage_id && one.path == directory; });
+  if (known->second.empty()) directories_.erase(known);
 }
 
 std::vector<std::pair<std::string, std::string>> segment_metadata(const model::TableDefinition& table,

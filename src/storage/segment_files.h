@@ -36,6 +36,13 @@ struct Location {
   std::string record;
 };
 
+// Where a scope's files lie, its table's being in `table_directory` by that template.
+Result<std::string> scope_directory(const std::string& table_directory, std::string_view path_template,
+                                    const model::TableDefinition& table, const SegmentScope& scope);
+
+// The record that keeps a table's directory settled has the template as its value.
+std::string directory_record_key(TableId table, const std::string& storage_id, const std::string& directory);
+
 // What a segment's file tells of itself.
 std::vector<std::pair<std::string, std::string>> segment_metadata(const model::TableDefinition& table,
                                                                   const SegmentScope& scope);
@@ -68,12 +75,27 @@ class SegmentFiles {
     std::set<std::string> lost_scopes;
   };
   // Reads where tables lie, and removes segment files and unfinished ones that no manifest names from storages on
-  // disks; but none of tables that have a scope in `damaged`, whose manifest cannot tell. `tables` are those there are.
+  // disks: from all of `local`, and from the directories of tables in others, which several servers may share; but none
+  // of tables that have a scope in `damaged`, whose manifest cannot tell, nor of those that have been unregistered.
+  // `tables` are those there are.
   Result<Orphans> load(const hot::Store& store, const std::set<std::string>& damaged,
                        const std::unordered_map<TableId, model::TablePtr>& tables);
 
   // Errors: kUnavailable when its storage cannot be used.
   Result<Location> locate(const model::TableDefinition& table, const SegmentScope& scope);
+
+  // The directory of all of the table's files in its own storage, whatever storages its users have.
+  Result<Location> home(const model::TableDefinition& table);
+
+  // The table whose a directory, or one in or around it, is; nullopt where there is none.
+  std::optional<TableId> neighbour(const std::string& storage_id, const std::string& directory) const;
+  // Keeps a directory for a table that is to have it: no other table gets it, or one in or around it, meanwhile.
+  // Returns neighbour() if there is one.
+  std::optional<TableId> reserve(const std::string& storage_id, const std::string& directory, TableId table);
+  // It is the table's, in which scopes lie by the template.
+  void adopt(const std::string& storage_id, const std::string& directory, TableId table, std::string path_template);
+  // It is nobody's any more, with all that lies in it. Does nothing unless it was this table's.
+  void release(const std::string& storage_id, const std::string& directory, TableId table);
 
   // The object store of a storage. Errors: kUnavailable.
   Result<std::shared_ptr<cold::ObjectStore>> objects(const std::string& storage_id) const {
@@ -147,8 +169,12 @@ class SegmentFiles {
   bool is_retired(const std::string& place) const;
   std::vector<Directory> directories_of(TableId table) const;
   Result<> remove_manifests(const std::vector<cold::SegmentEntry>& segments, const Place& but);
-  Result<std::string> settle(const model::TableDefinition& table, const std::string& storage_id,
-                             const std::string& path_template);
+  // The table's directory in a storage: `directory` is that, and `record` the template.
+  Result<Location> settle(const model::TableDefinition& table, const RegisteredStorage& storage);
+  // What directories_ knows: those whose files have been removed are nobody's.
+  std::optional<TableId> live_neighbour_locked(const std::string& storage_id, const std::string& directory) const;
+  // Another table than that one which has, or had, the directory, or one in or around it.
+  std::optional<TableId> neighbour_locked(const Place& place, TableId table) const;
 
   StorageRegistry& storages_;
   UserStorage user_storage_;

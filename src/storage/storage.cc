@@ -410,16 +410,22 @@ void StorageImpl::remove_leftover_directories(const StoredTables& tables) {
   }
 }
 
-Result<Seq> StorageImpl::erase_segment_records(TableId table) {
-  CommitRequest request;
+Result<std::vector<RecordWrite>> StorageImpl::segment_records(TableId table) const {
+  std::vector<RecordWrite> records;
   for (const auto space : {RecordSpace::kManifest, RecordSpace::kDeletions, RecordSpace::kFilter, RecordSpace::kUsers,
                            RecordSpace::kRetention}) {
     KALAM_CHECK(
         store_->scan_records(space, hot::table_prefix(table), nullptr, [&](std::string_view key, std::string_view) {
-          request.records.push_back({.space = space, .key = std::string(key)});
+          records.push_back({.space = space, .key = std::string(key)});
           return true;
         }));
   }
+  return records;
+}
+
+Result<Seq> StorageImpl::erase_segment_records(TableId table) {
+  CommitRequest request;
+  KALAM_TRY(request.records, segment_records(table));
   if (request.records.empty()) return store_->last_seq();
   request.always_sync = true;
   KALAM_TRY(const ChangeSetPtr erased, committer_->commit(std::move(request)));

@@ -221,6 +221,22 @@ class Storage {
 
   // Statements that wait for a service fail, so that nobody waits for them, and no manifest is rebuilt any more.
   virtual void stop_remote_reads() = 0;
+  // Where the files of a table will stay when it is unregistered. Errors: kInvalidOperation for STREAM tables and
+  // views, kUnavailable, kCorruption when a manifest is damaged.
+  virtual Result<TableFolder> unregistered_folder(const model::TablePtr& table) = 0;
+  // Of a table that Catalog::unregister_table() has taken out: writes what is not in that folder yet, as cold/backup.h
+  // tells, then forgets the table. nullopt when there is none such, or not any more.
+  virtual Result<std::optional<cold::BackupTable>> unregister(TableId table, const std::string& job_id,
+                                                              const std::stop_token& stop = {}) = 0;
+  // A folder that REGISTER TABLE names: in a storage, `local` where none is given, or an absolute path, see
+  // backup_directory(). `adoptable` is set for one in a storage. Errors: as backup_place(), and kInvalidOperation where
+  // files of a table lie that is here.
+  struct RegisteredFolder {
+    cold::BackupPlace place;
+    std::optional<TableFolder> adoptable;
+  };
+  virtual Result<RegisteredFolder> register_folder(const std::string& storage_id, const std::string& path) = 0;
+
   // Where backups lie or are to lie: a path, see backup_directory(), or, with a `storage_id`, a name in that storage.
   // Errors: kInvalidOperation, kInvalidInput, kNotFound, kUnavailable.
   virtual Result<cold::BackupPlace> backup_place(const std::string& storage_id, const std::string& path) = 0;
@@ -229,10 +245,15 @@ class Storage {
   virtual Result<cold::BackupTable> back_up(const model::TablePtr& table, const std::string& record,
                                             const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place,
                                             const std::stop_token& stop = {}) = 0;
-  // See storage/backup.h. One at a time.
+  // See storage/backup.h. One of both at a time.
   virtual Result<CommitRequest> prepare_restore(const cold::BackupPlace& place, std::span<const TableToRestore> tables,
                                                 Seq seq, const std::string& job_id, const std::string& done,
-                                                const std::stop_token& stop = {}) = 0;
+                                                const std::stop_token& stop = {},
+                                                const TableFolder* adopted = nullptr) = 0;
+  virtual Result<CommitRequest> prepare_import(const model::TablePtr& table, model::RowCursor& rows,
+                                               const std::string& job_id,
+                                               const std::function<std::string(uint64_t rows)>& done,
+                                               const std::stop_token& stop = {}) = 0;
   // After its commit.
   virtual void restored(std::span<const TableToRestore> tables) = 0;
   // Removes what a restore has left that was begun and not committed.

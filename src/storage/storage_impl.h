@@ -87,13 +87,20 @@ class StorageImpl final : public Storage {
     is_stopping_ = true;
     remote_reader_.stop();
   }
+  Result<TableFolder> unregistered_folder(const model::TablePtr& table) override;
+  Result<std::optional<cold::BackupTable>> unregister(TableId table, const std::string& job_id,
+                                                      const std::stop_token& stop) override;
+  Result<RegisteredFolder> register_folder(const std::string& storage_id, const std::string& path) override;
   Result<cold::BackupPlace> backup_place(const std::string& storage_id, const std::string& path) override;
   Result<cold::BackupTable> back_up(const model::TablePtr& table, const std::string& record,
                                     const hot::SnapshotPtr& snapshot, const cold::BackupPlace& place,
                                     const std::stop_token& stop) override;
   Result<CommitRequest> prepare_restore(const cold::BackupPlace& place, std::span<const TableToRestore> tables, Seq seq,
-                                        const std::string& job_id, const std::string& done,
-                                        const std::stop_token& stop) override;
+                                        const std::string& job_id, const std::string& done, const std::stop_token& stop,
+                                        const TableFolder* adopted) override;
+  Result<CommitRequest> prepare_import(const model::TablePtr& table, model::RowCursor& rows, const std::string& job_id,
+                                       const std::function<std::string(uint64_t rows)>& done,
+                                       const std::stop_token& stop) override;
   void restored(std::span<const TableToRestore> tables) override;
   Result<> abandon_restore() override;
   std::mutex& restore_mutex() override { return restore_mutex_; }
@@ -141,6 +148,11 @@ class StorageImpl final : public Storage {
   Seq retained_from(uint64_t retention_hours) const;
   Result<std::vector<SegmentScope>> stale_manifests(TableId table, int64_t before_us) const;
   Result<bool> evict_manifest(const model::TablePtr& table, const SegmentScope& scope, int64_t before_us);
+  // Whose rows or deletions a backup has.
+  Result<std::vector<UserId>> backed_up_users(const model::TablePtr& table, const hot::SnapshotPtr& snapshot);
+  std::unexpected<Error> owned_folder(const std::string& directory, TableId owner) const;
+  // Those that a table has of its segments, to be erased.
+  Result<std::vector<RecordWrite>> segment_records(TableId table) const;
   // Returns the commit.
   Result<Seq> erase_segment_records(TableId table);
   Result<> remove_directories(TableId table);
@@ -166,6 +178,13 @@ class StorageImpl final : public Storage {
   std::unique_ptr<FileCollector> collector_;
 
   std::mutex restore_mutex_;
+  // Of the restore that is under way: what it adopts. Under `restore_mutex_`.
+  struct Adoption {
+    TableFolder folder;
+    std::string path_template;
+    TableId table;
+  };
+  std::optional<Adoption> adoption_;
   std::mutex mutex_;
   std::unordered_map<TableId, std::shared_ptr<TableMutexes>> table_mutexes_;
   std::unordered_map<TableId, Seq> no_tombstones_up_to_;  // what has_old_tombstones() knows of all users

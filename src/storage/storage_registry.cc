@@ -161,6 +161,15 @@ std::string_view StorageHealth::status() const {
   return readable || writable || deletable ? "degraded" : "unreachable";
 }
 
+void StorageRegistry::forget_cached(std::string_view id) {
+  const std::unique_lock lock(mutex_);
+  const auto storage = storages_.find(id);
+  if (storage == storages_.end()) return;
+  RegisteredStorage renewed = *storage->second;
+  renewed.number = ++last_number_;
+  storage->second = std::make_shared<const RegisteredStorage>(std::move(renewed));
+}
+
 StorageHealth check_storage(ObjectStore& objects, platform::Clock& clock, platform::Random& random) {
   constexpr std::string_view kDirectory = ".kalamdb-check";
   const int64_t begun_us = clock.monotonic_us();

@@ -90,6 +90,8 @@ class StorageRegistry {
   // The bytes [offset, offset + length) of a segment that has `size_bytes`; of a bucket by way of the cache.
   Result<std::string> read(const std::string& id, const std::string& name, uint64_t size_bytes, uint64_t offset,
                            uint64_t length) const;
+  // What has been read of a bucket is read anew.
+  void forget_cached(std::string_view id);
   // Requests to services that are under way fail, and further ones too.
   void stop() { stopped_ = true; }
 

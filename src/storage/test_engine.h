@@ -117,6 +117,14 @@ class TestEngine final : public duck::Engine {
     return std::make_unique<TestSegmentRows>(segment, std::move(rows));
   }
 
+  Result<std::vector<duck::ResultColumn>> parquet_columns(std::span<const std::string>,
+                                                          std::function<bool()>) override {
+    return no_sql();
+  }
+  Result<std::unique_ptr<duck::QueryResult>> read_parquet(std::span<const std::string>, std::span<const std::string>,
+                                                          size_t, std::function<bool()>) override {
+    return no_sql();
+  }
   Result<std::unique_ptr<duck::QueryResult>> query(const duck::Statement&, duck::SourceResolver&,
                                                    const duck::QueryContext&) override {
     return no_sql();

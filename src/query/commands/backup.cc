@@ -98,17 +98,20 @@ Result<std::optional<std::string>> read_namespace(TokenReader& reader, std::stri
 ParsedCommand parse_backup_database(TokenReader& reader) {
   KALAM_TRY(auto namespace_id, read_namespace(reader, "to"));
   KALAM_TRY(auto target, read_backup_target(reader));
+  KALAM_CHECK(reader.end());
   return std::make_unique<BackupDatabase>(std::move(namespace_id), std::move(target));
 }
 
 ParsedCommand parse_restore_database(TokenReader& reader) {
   KALAM_TRY(auto namespace_id, read_namespace(reader, "from"));
   KALAM_TRY(auto target, read_backup_target(reader));
+  KALAM_CHECK(reader.end());
   return std::make_unique<RestoreDatabase>(std::move(namespace_id), std::move(target));
 }
 
 ParsedCommand parse_show_backup(TokenReader& reader) {
   KALAM_TRY(auto target, read_backup_target(reader));
+  KALAM_CHECK(reader.end());
   return std::make_unique<ShowBackup>(std::move(target));
 }
 

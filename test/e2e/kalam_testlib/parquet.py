@@ -1,4 +1,5 @@
-"""Reads Parquet files as any other program would: by a DuckDB that knows nothing of KalamDB, through its C API."""
+"""Reads and writes Parquet files as any other program would: by a DuckDB that knows nothing of KalamDB, through its C
+API."""
 
 import ctypes
 import pathlib
@@ -19,6 +20,16 @@ class _Result(ctypes.Structure):
 
 def read_parquet(path, select):
     """Runs `select`, in which {} stands for the file at `path`; the rows, of texts and None."""
+    return run(select.format(f"read_parquet('{path}')"))
+
+
+def write_parquet(path, select):
+    """Writes what `select` gives to a file at `path`, whose directory it makes."""
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    run(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+
+
+def run(sql):
     duckdb = ctypes.CDLL(str(LIBRARY))
     duckdb.duckdb_result_error.restype = ctypes.c_char_p
     duckdb.duckdb_value_varchar.restype = ctypes.c_void_p
@@ -27,8 +38,7 @@ def read_parquet(path, select):
     database, connection, result = ctypes.c_void_p(), ctypes.c_void_p(), _Result()
     assert duckdb.duckdb_open(None, ctypes.byref(database)) == 0
     assert duckdb.duckdb_connect(database, ctypes.byref(connection)) == 0
-    sql = select.format(f"read_parquet('{path}')").encode()
-    if duckdb.duckdb_query(connection, sql, ctypes.byref(result)) != 0:
+    if duckdb.duckdb_query(connection, sql.encode(), ctypes.byref(result)) != 0:
         raise AssertionError(duckdb.duckdb_result_error(ctypes.byref(result)).decode())
 
     def cell(column, row):
