@@ -3,12 +3,11 @@ restarted and killed; and at every stage the answers are right, for everyone."""
 
 import collections
 import hashlib
-import http.client
 import json
 import threading
 
 import pytest
-from kalam_testlib import Server, activity, wait_until
+from kalam_testlib import GONE, Server, activity, wait_until
 from kalam_testlib.ws_client import change_row
 
 MEMBER = "member_0001"  # the busiest
@@ -265,7 +264,7 @@ def test_5_kill_in_the_middle_of_a_second_load(story):
                 if answer.ok:
                     with lock:
                         acknowledged.update(event["event_id"] for event in chunk)
-        except (OSError, http.client.HTTPException):
+        except GONE:
             pass
 
     second = [{**event, "event_id": "again-" + event["event_id"]} for event in story.loaded]

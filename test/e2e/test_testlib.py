@@ -5,12 +5,13 @@ import collections
 import gzip
 import json
 import pathlib
+import socket
 import sys
 import threading
 
 import pytest
 import websockets
-from kalam_testlib import WsClient, activity, tokens, tour
+from kalam_testlib import Client, LoadThread, WsClient, activity, refuse_failures, tokens, tour
 from kalam_testlib.server import ServerConfig
 from kalam_testlib.ws_client import Replica
 
@@ -210,6 +211,51 @@ def test_tour_is_run_and_compared(tmp_path):
     assert tour.matches("a\n...\nd", "a\nb\nc\nd\n") and not tour.matches("a\n...\nd", "a\nb\nc\n")
     code, outputs = tour.run(tour.blocks(TOUR.replace("x=5", "false")), {}, {"PATH": "/usr/bin:/bin"}, tmp_path)
     assert code == 1 and outputs == [""]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer, is_gone",
+    [
+        (b"", True),
+        (HEAD + b"Content-Length: 9\r\n\r\n{", True),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{", True),
+        (b"\r\n", False),
+        (b"KalamDB\r\n\r\n", False),
+        (b"HTTP/1.1 OK\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", False),
+        (HEAD + b"Content-Length: 0\r\n\r\n", False),
+        (None, False),
+    ],
+    ids=["nothing", "half a body", "half a chunk", "an empty line", "no HTTP", "no status", "too much", "no body", "silence"],
+)
+def test_a_bad_answer_is_no_killed_server(answer, is_gone):
+    """None: no answer at all, while the connection stays open."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        class Loader(LoadThread):
+            def work(self):
+                client = Client("127.0.0.1", listener.getsockname()[1], timeout_s=10 if answer is not None else 0.01)
+                assert client.sql("SELECT 1").ok
+
+        loader = Loader()
+        loader.start()
+        with listener.accept()[0] as connection:
+            if answer is not None:
+                while b"SELECT" not in connection.recv(1 << 16):
+                    pass
+                connection.sendall(answer)
+                connection.shutdown(socket.SHUT_RDWR)
+            loader.join()
+        with pytest.raises(type(loader.failure)):
+            refuse_failures([loader], may_be_gone=False)
+        if is_gone:
+            refuse_failures([loader], may_be_gone=True)
+        else:
+            with pytest.raises(type(loader.failure)):
+                refuse_failures([loader], may_be_gone=True)
 
 
 @pytest.fixture

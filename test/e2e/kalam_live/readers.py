@@ -2,17 +2,16 @@
 
 import random
 
-from kalam_testlib import wait_until
+from kalam_testlib import LoadThread, wait_until
 from kalam_testlib.ws_client import WsClosed
 
 from .history import Session, cursor_after, is_catch_up_row
-from .writers import END_KEY, Thread
-
+from .writers import END_KEY
 
 TOO_FAR_BEHIND = 1013  # the one reason for which the server may close
 
 
-class Reader(Thread):
+class Reader(LoadThread):
     """`world` tells how far the writers are, whether the server is up, and when to end. `subscriptions` are by name."""
 
     def __init__(self, world, client, subscriptions, seed):

@@ -6,7 +6,7 @@ import random
 import subprocess
 import threading
 
-from kalam_testlib import Server, ServerConfig, wait_until
+from kalam_testlib import Server, ServerConfig, refuse_failures, wait_until
 from kalam_testlib.server import binary
 
 from .history import Commit, History, Subscription
@@ -78,15 +78,9 @@ class World:
                 self.ended.set()
                 for reader in self.readers:
                     reader.join()
-            self.refuse_failures(self.readers, may_be_gone=False)
+            refuse_failures(self.readers, may_be_gone=False)
             self.read_tables()
         return self.history
-
-    @staticmethod
-    def refuse_failures(threads, may_be_gone):
-        for thread in threads:
-            if thread.failure and not (may_be_gone and thread.is_gone):
-                raise thread.failure
 
     def write(self, is_last):
         """A round; but for the last, it ends with a kill at some moment, and a restart."""
@@ -99,7 +93,7 @@ class World:
             most = len(WRITERS) * self.steps
             due = len(self.commits) + self.chance.randrange(most // 4, most)
             wait_until(lambda: len(self.commits) >= due or not any(w.is_alive() for w in writers), "commits")
-            self.refuse_failures(threads + self.readers, may_be_gone=False)
+            refuse_failures(threads + self.readers, may_be_gone=False)
             self.kills += 1
             self.is_up.clear()
             self.server.process.kill()
@@ -107,7 +101,7 @@ class World:
             thread.join()
         maintenance.ended.set()
         maintenance.join()
-        self.refuse_failures(threads + self.readers, may_be_gone=not is_last)
+        refuse_failures(threads + self.readers, may_be_gone=not is_last)
         if not is_last:
             self.server.crash()
             for journal in self.journals:
@@ -129,7 +123,7 @@ class World:
                 or all(r.ends.get(name, (None,))[0] == v for r in self.readers for name in r.subscriptions),
                 f"the end row {v} at everybody",
             )
-            self.refuse_failures(self.readers, may_be_gone=False)
+            refuse_failures(self.readers, may_be_gone=False)
             if all(is_live for reader in self.readers for _, is_live in reader.ends.values()):
                 return
 

@@ -1,10 +1,9 @@
 """Who writes: each writer to keys of its own in all tables, beside one that flushes, compacts, vacuums and alters."""
 
-import http.client
 import random
 import threading
 
-from kalam_testlib import wait_until
+from kalam_testlib import LoadThread, wait_until
 
 from .history import Commit
 
@@ -15,25 +14,6 @@ END_KEY = 1_000_000
 
 # What may answer a statement beside its success; nothing of it is done then.
 REFUSALS = ("run the whole transaction again", "meanwhile")
-
-
-class Thread(threading.Thread):
-    """Ends with `failure`, which `is_gone` tells from that of a server that is gone."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.failure = None
-
-    @property
-    def is_gone(self):
-        # Not every HTTPException: an answer that is none is a failure, however it comes to be.
-        return isinstance(self.failure, (OSError, http.client.IncompleteRead))
-
-    def run(self):
-        try:
-            self.work()
-        except BaseException as failure:
-            self.failure = failure
 
 
 class Journal:
@@ -51,7 +31,7 @@ class Journal:
         return f"{self.name}.{self.values}." + "." * self.chance.choice((0, 0, 0, 6000))
 
 
-class Writer(Thread):
+class Writer(LoadThread):
     def __init__(self, client, journal, commits, steps):
         super().__init__()
         self.client, self.journal, self.commits, self.steps = client, journal, commits, steps
@@ -136,7 +116,7 @@ def settle(client, journal, commits):
     journal.pending, journal.cells = None, found
 
 
-class Maintenance(Thread):
+class Maintenance(LoadThread):
     STATEMENTS = (
         "STORAGE FLUSH TABLE {}",
         "STORAGE FLUSH TABLE {}",

@@ -5,13 +5,16 @@ Nothing here knows how the server works inside: it is started, spoken to and kil
 
 from .conditions import DEADLINE_S, SLOWDOWN, wait_until
 from .http_client import Client, Response, SqlError
+from .load import GONE, LoadThread, refuse_failures
 from .server import Server, ServerConfig, StartError
 from .ws_client import Live, WsClient
 
 __all__ = [
     "Client",
     "DEADLINE_S",
+    "GONE",
     "Live",
+    "LoadThread",
     "Response",
     "SLOWDOWN",
     "Server",
@@ -19,5 +22,6 @@ __all__ = [
     "SqlError",
     "StartError",
     "WsClient",
+    "refuse_failures",
     "wait_until",
 ]

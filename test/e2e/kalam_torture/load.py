@@ -1,9 +1,9 @@
 """Who writes: each writer to rows, columns and a table of its own, beside one that flushes and compacts."""
 
-import http.client
 import random
-import threading
 import time
+
+from kalam_testlib import LoadThread
 
 WRITERS = 4
 KEYS = 40
@@ -23,11 +23,7 @@ OWN = "own"  # in cells, the table that a writer has for itself
 REFUSALS = ("run the whole transaction again", "cannot be read now", "meanwhile")
 
 
-def is_gone(failure):
-    return isinstance(failure, (OSError, http.client.HTTPException))
-
-
-class Writer(threading.Thread):
+class Writer(LoadThread):
     """Writes until the server is gone. Every value is written once, so that it tells which write it was."""
 
     def __init__(self, client, number, journal, seed):
@@ -36,14 +32,10 @@ class Writer(threading.Thread):
         self.chance = random.Random(seed)
         self.acknowledged = 0
         self.refused = 0
-        self.failure = None
 
-    def run(self):
-        try:
-            while True:
-                self.step()
-        except BaseException as failure:
-            self.failure = None if is_gone(failure) else failure
+    def work(self):
+        while True:
+            self.step()
 
     def step(self):
         kind = self.chance.random()
@@ -143,7 +135,7 @@ class Writer(threading.Thread):
         return self.send(f"DROP TABLE {old}", after)
 
 
-class Maintenance(threading.Thread):
+class Maintenance(LoadThread):
     """Flushes and compacts what there is, and makes the bucket's service stumble, until the server is gone."""
 
     STATEMENTS = ("STORAGE FLUSH TABLE {}", "STORAGE FLUSH TABLE {}", "STORAGE COMPACT TABLE {}", "OPTIMIZE TABLE {}")
@@ -159,15 +151,11 @@ class Maintenance(threading.Thread):
         super().__init__()
         self.client, self.journals, self.gateway = client, journals, gateway
         self.chance = random.Random(seed)
-        self.failure = None
 
-    def run(self):
-        try:
-            while True:
-                self.step()
-                time.sleep(0.01)  # Not waiting for anything: it spaces the flushes out, so that rows are hot and cold.
-        except BaseException as failure:
-            self.failure = None if is_gone(failure) else failure
+    def work(self):
+        while True:
+            self.step()
+            time.sleep(0.01)  # Not waiting for anything: it spaces the flushes out, so that rows are hot and cold.
 
     def step(self):
         if self.chance.random() < 0.1:

@@ -3,7 +3,7 @@
 import json
 import random
 
-from kalam_testlib import Server, ServerConfig, wait_until
+from kalam_testlib import Server, ServerConfig, refuse_failures, wait_until
 
 from .journal import Journal
 from .load import COLUMNS, COMMON, KEYS_OF_A_WRITER, OWN, WRITERS, Maintenance, Writer
@@ -58,11 +58,11 @@ class World:
             f"{enough} acknowledged writes",
         )
         threads[0].join(later_s)  # A random moment is what is wanted here.
+        refuse_failures(threads, may_be_gone=False)
         self.server.process.kill()
         for thread in threads:
             thread.join()
-        failures = [thread.failure for thread in threads if thread.failure]
-        assert not failures, f"kill {round_number}: {failures}"
+        refuse_failures(threads, may_be_gone=True)
         self.acknowledged += sum(writer.acknowledged for writer in writers)
         self.refused += sum(writer.refused for writer in writers)
         self.server.kill()
