@@ -136,10 +136,11 @@ class Writer(LoadThread):
 
 
 class Maintenance(LoadThread):
-    """Flushes and compacts what there is, and makes the bucket's service stumble, until the server is gone."""
+    """Flushes, compacts and vacuums what there is, and makes the bucket's service stumble, until the server is gone."""
 
-    STATEMENTS = ("STORAGE FLUSH TABLE {}", "STORAGE FLUSH TABLE {}", "STORAGE COMPACT TABLE {}", "OPTIMIZE TABLE {}")
-    ALL = ("STORAGE FLUSH ALL IN k", "STORAGE COMPACT ALL IN k")
+    FLUSH = "STORAGE FLUSH TABLE {}"
+    STATEMENTS = (FLUSH, FLUSH, FLUSH, "STORAGE COMPACT TABLE {}", "OPTIMIZE TABLE {}", "VACUUM {}", "ANALYZE TABLE {}")
+    ALL = ("STORAGE FLUSH ALL IN k", "STORAGE COMPACT ALL IN k", "VACUUM")
     FAULTS = (
         {"kind": "status", "status": 503, "code": "SlowDown"},
         {"kind": "refuse"},

@@ -5,8 +5,10 @@ import random
 
 from kalam_testlib import Server, ServerConfig, refuse_failures, wait_until
 
+from .contents import Contents
+from .copies import Copier, Copies
 from .journal import Journal
-from .load import COLUMNS, COMMON, KEYS_OF_A_WRITER, OWN, WRITERS, Maintenance, Writer
+from .load import COLUMNS, COMMON, WRITERS, Maintenance, Writer
 
 LIVE_JOBS = "WHERE status IN ('new', 'queued', 'running', 'retrying')"
 
@@ -33,9 +35,12 @@ class World:
             f"CREATE STORAGE disk TYPE filesystem PATH '{self.disk}'; CREATE STORAGE bucket TYPE s3 "
             f"BUCKET '{self.s3.bucket}' CREDENTIALS '{credentials}' CONFIG '{config}'; CREATE NAMESPACE k"
         )
-        for table, (kind, storage) in COMMON.items():
-            root.run(f"CREATE {kind} TABLE {table} ({COLUMNS}) WITH (STORAGE_ID = '{storage}')")
+        for number, (table, (kind, storage)) in enumerate(COMMON.items()):
+            # Of some, VACUUM removes deleted rows at once.
+            retention = ", DELETED_RETENTION_HOURS = 0" if number % 2 else ""
+            root.run(f"CREATE {kind} TABLE {table} ({COLUMNS}) WITH (STORAGE_ID = '{storage}'{retention})")
         self.users = [self.server.user(f"writer{number}", "dba") for number in range(WRITERS)]
+        self.copies = Copies(self.users, self.journals, self.chance.getrandbits(32))
         return self
 
     def __exit__(self, *unused):
@@ -50,6 +55,8 @@ class World:
         ]
         maintenance = Maintenance(self.server.root(), self.journals, self.s3.gateway, seeds[-1])
         threads = [*writers, maintenance]
+        if self.chance.random() < 0.8:
+            threads.append(Copier(self.server.root(), self.copies))
         for thread in threads:
             thread.start()
         enough, later_s = self.chance.randrange(100), self.chance.random() / 10
@@ -69,71 +76,36 @@ class World:
         if self.chance.random() < 0.2:
             self.server.start_and_kill(self.chance.random() * 0.3)
         self.server.start()
+        self.copies.check_after_kill(self.server.root())
 
     def check(self):
         """What is there must be what the journals say."""
         self.s3.gateway.recover()
+        contents = Contents(self.users, "k", self.chance)
         wrong = []
-        definitions = {
-            f"k.{table['table_name']}": table
-            for table in self.users[0].dicts("SELECT table_name, storage_id FROM system.tables WHERE namespace_id = 'k'")
-        }
         for number, journal in enumerate(self.journals):
-            found = {}
-            own = [name for name in definitions if name.startswith(f"k.own{number}_")]
-            assert len(own) <= 1, f"two tables of writer {number}: {own}"
-            if own:
-                found["table",] = (own[0], definitions[own[0]]["storage_id"])
-                found.update(self.rows_of(number, OWN, own[0]))
-            for table in COMMON:
-                found.update(self.rows_of(number, table, table))
-                found.update(self.column_of(number, table))
-            if told := journal.settle(found):
+            if told := journal.settle(contents.of_writer(number)):
                 wrong.append(f"writer {number}: {told}")
         assert not wrong, "\n".join(wrong)
 
-    def rows_of(self, number, cell_name, table):
-        """The cells of the writer's rows, read in more ways than one."""
-        client = self.users[number]
-        found = {}
-        rows = client.dicts(f"SELECT * FROM {table}")
-        for row in rows:
-            id = row["id"]
-            assert id not in found, f"{table}: row twice: {id}"
-            assert row["n"] == id, f"{table}: half a row: {row}"
-            assert 0 <= id < WRITERS * KEYS_OF_A_WRITER, f"{table}: a row that nobody wrote: {row}"
-            found[id] = row["v"]
-        assert client.count(table) == len(found), f"{table}: COUNT(*) is not the number of rows"
-        mine = {id: v for id, v in found.items() if id // KEYS_OF_A_WRITER == number}
-        foreign = cell_name == OWN or COMMON[cell_name][0] == "USER"
-        assert len(mine) == len(found) or not foreign, f"{table}: rows of others: {found}"
-        for id in self.chance.sample(sorted(mine), min(2, len(mine))):
-            by_key = client.rows(f"SELECT v FROM {table} WHERE id = {id}")
-            assert by_key == [[mine[id]]], f"{table}: row {id} is {mine[id]} in a scan and {by_key} by its key"
-        return {("row", cell_name, id): v for id, v in mine.items()}
+    def check_copies(self, is_last):
+        """The backup that is under way is made, restored and compared, and what was restored is dropped. Half of the
+        restores are left for the next load, so that kills meet them as often as backups."""
+        root = self.server.root()
+        leaves_restore = not is_last and self.chance.random() < 0.5
 
-    def column_of(self, number, table):
-        """The cell of the writer's column, and that each row has its default."""
-        name = f"e{number}"
-        default = [
-            column["column_default"]
-            for column in self.users[number].dicts(f"DESCRIBE TABLE {table}")
-            if column["column_name"] == name
-        ]
-        if not default:
-            return {}
-        value = int(default[0])
-        other = self.users[number].count(table, f"WHERE {name} IS DISTINCT FROM {value}")
-        assert other == 0, f"{table}: {other} rows do not have the default {value} of {name}"
-        return {("column", table, name): value}
+        def is_over():
+            return self.copies.copy is None or leaves_restore and self.copies.copy.phase == "restore" or self.copies.go_on(root)
+
+        wait_until(is_over, "the end of a backup and its restore")
 
     def check_files(self):
         """Once the jobs are through, the files on the disks are those that the tables count, and no others. No job has
-        failed but those of tables that were dropped before it began."""
+        failed but those of tables that were dropped before it began, and copies that met faults of the bucket's service."""
         root = self.server.root()
         wait_until(lambda: not root.count("system.jobs", LIVE_JOBS), "the jobs' end")
         failed = root.rows("SELECT job_type, message FROM system.jobs WHERE status = 'failed'")
-        assert not [job for job in failed if "was dropped meanwhile" not in job[1]], failed
+        assert not [job for job in failed if "was dropped meanwhile" not in job[1] and job[1] not in self.copies.failures], failed
         places = {"local": self.server.data_path / "storage", "disk": self.disk}
         tables = root.rows("SELECT table_name, storage_id FROM system.tables WHERE namespace_id = 'k'")
         counted = sum(
