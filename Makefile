@@ -18,17 +18,19 @@ run: build
 test: build
 	@cd $(BUILD) && ctest --output-on-failure --timeout 900
 
-# kill -9 under mixed load, KILLS times, DAMAGES damaged files, and HISTORIES of live queries; SEED brings the run again that
-# has failed with it.
+# kill -9 under mixed load, KILLS times, DAMAGES damaged files, HISTORIES of live queries, and their predicates on the tables of
+# WORLDS; SEED brings the run again that has failed with it.
 KILLS ?= 500
 DAMAGES ?= 1000
 HISTORIES ?= 200
+WORLDS ?= 100
 SEED ?= random
 torture: build
 	@cd test && KALAM_TORTURE_KILLS=$(KILLS) KALAM_TORTURE_SEED=$(SEED) KALAM_DAMAGES=$(DAMAGES) KALAM_DAMAGE_SEED=$(SEED) \
-	  KALAM_HISTORY_RUNS=$(HISTORIES) KALAM_HISTORY_SEED=$(SEED) KALAMDB_BIN=$(CURDIR)/$(BUILD)/bin/kalamdb \
+	  KALAM_HISTORY_RUNS=$(HISTORIES) KALAM_HISTORY_SEED=$(SEED) KALAM_LIVE_WORLDS=$(WORLDS) KALAM_DIFFERENTIAL_SEED=$(SEED) \
+	  KALAMDB_BIN=$(CURDIR)/$(BUILD)/bin/kalamdb \
 	  /usr/bin/python3 -m pytest -q -s -p no:cacheprovider --tb=short e2e/test_crash.py e2e/test_damage.py e2e/test_live_history.py \
-	  -k "under_load or damage or histories"
+	  e2e/test_live_predicates.py -k "under_load or damage or histories or predicates_agree"
 
 bench:
 	@scripts/setup bench

@@ -9,19 +9,12 @@ import random
 
 import pytest
 from kalam_differential import compare
+from kalam_differential.seed import SEED
 from kalam_differential.world import World
 
 WORLDS = int(os.environ.get("KALAM_DIFFERENTIAL_WORLDS", "4"))
 CHANGES = 60
 QUERIES = 90
-
-
-def chosen_seed():
-    seed = os.environ.get("KALAM_DIFFERENTIAL_SEED", "1")
-    return random.SystemRandom().randrange(1 << 31) if seed == "random" else int(seed)
-
-
-SEED = chosen_seed()
 
 
 @pytest.mark.parametrize("number", range(WORLDS))

@@ -7,6 +7,8 @@ FAMILIES = sorted({kind.family for kind in TYPES})
 # What MIN, MAX, ORDER BY and < are used on.
 ORDERED = [family for family in FAMILIES if family not in ("json", "vector")]
 COMPARISONS = ["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"]
+# Of these, both sides answer the same with ->> (with -> they differ where JSON's null is).
+STEPS = ["'a'", "'b'", "0"]
 PATTERNS = ["a%", "%b", "_b%", "%", "", "%o''c%", "A_", "%\\%%", "Ü%"]
 
 
@@ -92,6 +94,15 @@ class Expressions:
                 lambda: f"contains({text}, {self.of(scope, 'text', 0)})",
                 lambda: f"regexp_matches({text}, '{chance.choice(('^[a-z]+$', '[0-9]', 'b$'))}')",
             ]
+        if scope.of("json"):
+            json = self.leaf(scope, "json")
+            makers += [
+                lambda: f"(({json} ->> {chance.choice(STEPS)}) {chance.choice(('=', '<>'))} '{chance.choice(('1', 'ü', 'x'))}')",
+                lambda: f"(({json} -> 'b') IS {chance.choice(('', 'NOT '))}NULL)",
+            ]
+        if scope.of("vector"):
+            vector = self.leaf(scope, "vector")
+            makers.append(lambda: f"({vector} IS {chance.choice(('', 'NOT '))}NULL)")
         return self.pick(*makers)
 
     def list(self, scope, family):
@@ -122,6 +133,9 @@ class Expressions:
                 lambda: f"strpos({text}, 'b')",
                 lambda: f"TRY_CAST({text} AS INTEGER)",
             ]
+        if scope.of("json"):
+            json = self.leaf(scope, "json")
+            makers.append(lambda: f"TRY_CAST({json} ->> {self.chance.choice(STEPS)} AS INTEGER)")
         for family in ("day", "moment", "instant"):
             if scope.of(family):
                 moment = self.leaf(scope, family)
@@ -133,8 +147,9 @@ class Expressions:
         a, b = self.of(scope, "text", depth), self.of(scope, "text", depth)
         # BYTES and EMBEDDING become text as KalamDB's clients know them, not as DuckDB has it.
         other, _ = self.any(scope, 0, [family for family in FAMILIES if family not in ("bytes", "vector")])
+        json = self.leaf(scope, "json")
         return self.pick(
-            lambda: f"upper({a})", lambda: f"lower({a})", lambda: f"({a} || {b})", lambda: f"concat({a}, '-', {b})",
+            lambda: f"({json} ->> {self.chance.choice(STEPS)})", lambda: f"upper({a})", lambda: f"lower({a})", lambda: f"({a} || {b})", lambda: f"concat({a}, '-', {b})",
             lambda: f"substr({a}, 1, 2)", lambda: f"replace({a}, 'a', {b})", lambda: f"trim({a})",
             lambda: f"reverse({a})", lambda: f"left({a}, 1)", lambda: f"lpad({a}, 4, '.')",
             lambda: f"CAST({other} AS VARCHAR)", lambda: f"split_part({a}, '_', 1)",

@@ -345,17 +345,20 @@ class Replica:
         self.table = {}
         self.last_seq = 0
 
+    def key_of(self, row):
+        return row[self.key]
+
     def load(self, rows):
         for row in rows:
             seq = int(row["_seq"])
             assert seq > self.last_seq, f"snapshot row out of _seq order: {row} after {self.last_seq}"
             self.last_seq = seq
-            assert row[self.key] not in self.table, f"snapshot row twice: {row}"
-            self.table[row[self.key]] = row
+            assert self.key_of(row) not in self.table, f"snapshot row twice: {row}"
+            self.table[self.key_of(row)] = row
 
     def apply(self, change):
         row = change_row(change)
-        key, seq = row[self.key], int(row["_seq"])
+        key, seq = self.key_of(row), int(row["_seq"])
         assert seq > self.last_seq, f"change out of _seq order or twice: {change} after {self.last_seq}"
         self.last_seq = seq
         kind = change["change_type"]
