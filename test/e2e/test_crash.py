@@ -44,7 +44,8 @@ def test_kill_under_load():
                     world.check()
                     print(
                         f"{number} kills, {world.acknowledged} operations acknowledged, {world.refused} refused; "
-                        f"{world.copies.made} backups, {world.copies.restored} restored, {dict(world.copies.interrupted)} interrupted, "
+                        f"{world.copies.made} backups, {world.copies.restored} restored, "
+                        f"{dict(world.copies.interrupted)} interrupted, "
                         f"{len(world.copies.failures)} met faults; {world.jobs()}",
                         flush=True,
                     )

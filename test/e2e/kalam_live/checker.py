@@ -1,6 +1,7 @@
 """Proves of a history that what each subscriber received was ordered, unique, atomic, complete, resumable and true."""
 
-from .history import COLUMNS, Truth, is_catch_up_row, seq_of, short
+from .history import COLUMNS, ENDS, is_catch_up_row, seq_of, short
+from .truth import Truth
 
 
 def check(history):
@@ -23,9 +24,16 @@ class Follower:
 
     def __init__(self, truth, subscription):
         self.truth, self.subscription = truth, subscription
-        self.scope = truth.scope(subscription.user, subscription.table)
+        self.scope = truth.history.scope(subscription.user, subscription.table)
+        self.is_stream = truth.history.tables[subscription.table] == "STREAM"
+        self.is_dropped = subscription.table in truth.history.dropped
         self.rows = {}  # id → (_seq, index in its chain)
         self.reached = {}  # id → the newest index that it has ever been at
+        self.heard = set()  # ids that have come since the snapshot
+        self.low = 0  # with last_rows, rows from before that `_seq` were left out of the snapshot
+        self.has_resumed = False
+        self.away_until = 0  # the `_seq` up to which it has caught up with what came while it was not there
+        self.told, self.ended, self.has_begun = 0, None, False  # in the session: rows, the error that ended it, the first batch
         self.where = ""
         self.begin_stretch("loading", 0)
 
@@ -40,23 +48,50 @@ class Follower:
 
     def follow(self):
         for number, session in enumerate(self.subscription.sessions):
-            self.end_stretch()
+            self.end_stretch(session.cursor or 0)
             if session.cursor is None:
-                self.rows = {}
+                self.rows, self.heard, self.low = {}, set(), 0
+                self.has_resumed, self.away_until = False, 0
+            else:
+                self.has_resumed = True
             self.begin_stretch("loading", session.cursor or 0)
+            self.told, self.ended, self.has_begun = 0, None, False
             for position, message in enumerate(session.messages):
                 self.where = f"session {number} from {session.cursor}, message {position}"
-                self.take(message, session)
+                self.take(message, session, position)
+            self.where = f"session {number}"
+            if session.killed and self.ended != "KILLED":
+                self.problem("ended", "was killed, and not told so")
         self.where = "at the end"
         self.end_run()
         self.end_stretch()
+        if self.is_dropped:
+            if self.ended not in ("TABLE_DROPPED", "NOT_FOUND"):
+                self.problem("ended", "was not told that the table is gone")
+            return
         if self.phase != "live":
             self.problem("complete", f"is not live, but {self.phase}")
-        expected = {row["id"]: (int(row["_seq"]), row["v"]) for row in self.subscription.final}
+        self.compare_end({row["id"]: (int(row["_seq"]), row["v"]) for row in self.subscription.final})
+
+    def compare_end(self, expected):
+        """With the rows that there are in the end, (_seq, v) by id; without a `_seq` where nobody has looked."""
         found = {id: (seq, self.chain(id)[index].v) for id, (seq, index) in self.rows.items()}
         for id in sorted(expected.keys() | found.keys()):
-            if expected.get(id) != found.get(id):
+            if id in expected and expected[id][0] is None and id in found:
+                found[id] = (None, found[id][1])
+            newest = len(self.chain(id)) - 1
+            if expected.get(id) != found.get(id) and not self.may_be_missing(id, newest) and not self.may_be_left(id):
                 self.problem("complete", f"row {id} is {expected.get(id)}, but was told as {found.get(id)}")
+
+    def may_be_missing(self, id, index):
+        """Never told of, since that version is from before the last_rows."""
+        return id not in self.heard and self.truth.seqs.get((self.scope, id, index), 0) < self.low
+
+    def may_be_left(self, id):
+        """Deletions of STREAM rows leave nothing from which one who resumes, or catches up, could learn of them."""
+        newest = len(self.chain(id)) - 1
+        is_deleted = self.is_stream and self.has_resumed and self.chain(id)[newest].v is None
+        return is_deleted and self.truth.seqs.get((self.scope, id, newest), 0) <= self.away_until
 
     def begin_stretch(self, phase, floor):
         self.phase = phase
@@ -67,22 +102,35 @@ class Follower:
         self.runs = set()  # the commits that have come live
         self.newest_of = {}  # writer → its last commit that came live
 
-    def end_stretch(self):
+    def end_stretch(self, cursor=0):
+        """What the client resumes from, it has."""
         if self.is_checked:
-            self.check_reached(self.last_row)
+            self.check_reached(max(self.last_row, cursor))
 
     # --- messages
 
-    def take(self, message, session):
+    def take(self, message, session, position):
         kind = message["type"]
+        has_begun, self.has_begun = self.has_begun, self.has_begun or kind == "initial_data_batch"
+        if self.ended:
+            # The end of a table may overtake the beginning of the live query, up to its first batch.
+            if has_begun or self.ended != "TABLE_DROPPED":
+                self.problem("ended", f"behind {self.ended}: {message}")
+            return
+        if position == 0 and kind not in ("subscription_ack", "error"):
+            self.problem("ended", f"not an ack, but of what was there before: {message}")
         if kind == "error":
-            self.take_error(message)
+            self.take_error(message, session)
         elif kind == "initial_data_batch":
             if self.phase != "loading":
                 self.problem("changes", f"a batch while {self.phase}")
             for row in message["rows"]:
                 self.take_row(row)
-            if not message["batch_control"]["has_more"]:
+            self.told += len(message["rows"])
+            has_more = message["batch_control"]["has_more"]
+            if session.cursor is None and self.subscription.last_rows is not None:
+                self.take_last_rows(self.subscription.last_rows, has_more)
+            if not has_more:
                 self.phase = "catching"  # with what did not fit behind the snapshot
         elif kind == "change":
             is_removal = message["change_type"] == "delete" and session.cursor is not None
@@ -98,14 +146,33 @@ class Follower:
             else:
                 self.take_live(message)
 
-    def take_error(self, message):
-        if message["code"] == "LAGGED":
+    def take_last_rows(self, most, has_more):
+        """Of the newest rows, so many; those that are left out are older than all of them."""
+        if self.told > most:
+            self.problem("true", f"{self.told} rows where {most} were asked for")
+        is_cut = has_more or self.told >= most
+        self.low = min((seq for seq, _ in self.rows.values()), default=0) if is_cut else 0
+
+    def take_error(self, message, session):
+        if message["code"] in ENDS:
+            self.take_end(message["code"], session)
+        elif message["code"] == "LAGGED":
+            self.has_resumed = True
             self.end_stretch()
             self.begin_stretch("catching", max(self.last_row, self.last_delete))
         elif message["code"] == "CURSOR_TOO_OLD":
             self.phase = "ended"
         else:
             self.problem("true", f"an error: {message}")
+
+    def take_end(self, code, session):
+        self.end_run()
+        self.ended = code
+        if code == "KILLED" and not session.killed or code != "KILLED" and not self.is_dropped:
+            self.problem("ended", f"{code}, of which nobody was the cause")
+        if code == "TABLE_DROPPED" and self.phase == "live":
+            # What was acknowledged before has come before.
+            self.compare_end({id: (None, v) for id, v in self.truth.last_state(self.subscription).items()})
 
     def take_row(self, row):
         """Of a snapshot, a resume or a catch-up: a row as it is now."""
@@ -124,6 +191,9 @@ class Follower:
         id, seq = row["id"], int(row["_seq"])
         self.see(id, seq, max(self.last_row, self.last_delete))
         self.last_delete = max(self.last_delete, seq)
+        # Where there is a filter, it may tell that the row is not in it.
+        if self.is_stream and self.subscription.below is None and len(self.chain(id)) == 2:
+            self.tell_seq(id, 1, seq)
         if not self.chain(id):
             self.problem("true", f"deletes what nobody wrote: {row}")
         elif id in self.rows:
@@ -140,7 +210,9 @@ class Follower:
         chain, had = self.chain(id), self.rows.get(id)
         if not chain:
             self.problem("true", f"of a row that nobody wrote: {message}")
-        index = had[1] + 1 if new is None and had else self.version_of(new) if new else None
+        index = self.version_of(new) if new else had[1] + 1 if had else None
+        if had is None and kind != "insert" and self.low and id not in self.heard:
+            had, index = self.left_out(old, index)
         if not self.is_checked:
             self.go_live(seq - 1, chain[index].commit if index is not None and index < len(chain) else None)
         self.see(id, seq, max(self.last_row, self.last_delete))
@@ -157,13 +229,24 @@ class Follower:
             self.problem("complete", f"a version is left out before {message}")
         if had and old:
             self.check_old(old, had, kind)
-        self.follow_run(chain[index].commit, id)
+        self.follow_run(chain[index].commit, id, was_there=had is not None)
         if new is None:
             self.tell_seq(id, index, seq)
             self.rows.pop(id, None)
+            self.heard.add(id)
             self.reached[id] = index
         else:
             self.put(id, seq, index)
+
+    def left_out(self, old, index):
+        """(what it was, what it has become) of a row that was not among the last_rows: it may change or leave like others."""
+        before = index - 1 if index is not None else self.truth.places.get((self.scope, old["id"], old.get("v")), -1)
+        if before < 0 or not self.matches(self.chain(old["id"])[before]):
+            return None, index
+        seq = self.truth.seqs.get((self.scope, old["id"], before))
+        if seq is not None and seq >= self.low:
+            self.problem("complete", f"should have been among the last rows: {old}")
+        return (seq or (int(old["_seq"])), before), before + 1
 
     def check_old(self, old, had, kind):
         was = self.chain(old["id"])[had[1]]
@@ -205,10 +288,11 @@ class Follower:
             self.problem("true", f"{self.chain(id)[index]} of row {id} has another _seq than {seq} elsewhere")
 
     def put(self, id, seq, index):
+        self.heard.add(id)
         self.rows[id] = (seq, index)
         self.reached[id] = max(index, self.reached.get(id, -1))
 
-    def follow_run(self, commit, id):
+    def follow_run(self, commit, id, was_there):
         """A commit's changes come together, and each that concerns the subscription does."""
         if self.run is None or self.run[0] != commit:
             self.end_run()
@@ -223,6 +307,8 @@ class Follower:
             due = {key for key, index in places.items() if key in self.rows or self.matches(self.chain(key)[index])}
             self.run = (commit, set(), due)
         self.run[1].add(id)
+        if was_there:  # also where it was not told of, behind the last_rows
+            self.run[2].add(id)
 
     def end_run(self):
         """Where a stretch ends otherwise, its last commit may be cut."""
@@ -234,14 +320,17 @@ class Follower:
         """What was caught up with must be the rows as they were between two commits, with everything up to that `_seq`;
         `beginning` is a commit that may have begun."""
         self.phase, self.is_checked = "live", True
+        self.away_until = up_to if self.has_resumed else 0
         self.check_reached(up_to)
         for commit, scopes in self.truth.commits.items():
             places = scopes.get(self.scope, {})
             if commit == beginning or len(places) < 2:
                 continue
-            spans = {id: self.span(id) for id in places}
-            there = [id for id, index in places.items() if spans[id][0] >= index]
-            missing = [id for id, index in places.items() if spans[id][1] < index]
+            if self.is_stream and self.has_resumed and all(self.chain(id)[i].v is None for id, i in places.items()):
+                continue
+            spans = {id: self.span(id) for id in places if not self.low or id in self.heard}
+            there = [id for id in spans if spans[id][0] >= places[id]]
+            missing = [id for id in spans if spans[id][1] < places[id]]
             if there and missing:
                 self.problem("atomic", f"live with rows {there} of commit {commit} and without {missing}")
 
@@ -257,7 +346,8 @@ class Follower:
             else:
                 hidden = [i for i, seq in enumerate(told) if not self.matches(chain[i]) and (seq or 0) <= up_to]
                 reached = max(hidden, default=-1)
-            if reached < due:
+            is_excused = self.may_be_missing(id, due) or due >= 0 and chain[due].v is None and self.may_be_left(id)
+            if reached < due and not is_excused:
                 self.problem("complete", f"{chain[due]} of row {id}, _seq {told[due]}, did not come before {up_to}")
 
     def span(self, id):

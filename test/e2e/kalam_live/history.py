@@ -1,15 +1,17 @@
 """What was recorded of a run: what writers were told, what each subscriber received, what is in the tables at the end.
 
-A row is known by its value: every statement writes a `v` of its own. Each key belongs to one writer, so that the
-versions of a row have an order that does not depend on what the server says.
+A row is known by its value: every statement writes a `v` of its own. Most keys belong to one writer, so that the versions of a
+row have an order that does not depend on what the server says. Others are contended: whoever writes one learns the `v` that it
+replaces, `p`, which links the versions in the order that the server has made.
 """
 
-import collections
 import dataclasses
 import json
 import re
 
 COLUMNS = ("g", "v")  # what a row has beside its key
+UNKNOWN = "?"
+ENDS = ("KILLED", "TABLE_DROPPED", "NOT_FOUND")  # behind such an error nothing more comes
 
 
 @dataclasses.dataclass
@@ -20,9 +22,12 @@ class Commit:
     writer: str
     user: str
     sql: str
-    rows: list  # [table, id, g, v]; g and v are None where it deletes
+    rows: list  # of the writer's own keys, [table, id, g, v]; g and v are None where it deletes
     outcome: str = "unknown"  # "done", "failed"
     found: list = None  # rows like those above
+    looked: list = None  # the tables in which they were looked for
+    # [table, id, g, v, p]: those that it has met; p is None where it inserts, and UNKNOWN without an answer.
+    contended: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -31,6 +36,7 @@ class Session:
 
     cursor: int
     messages: list = dataclasses.field(default_factory=list)
+    killed: bool = False  # by an acknowledged KILL LIVE QUERY, and not cut before the client was told
 
 
 @dataclasses.dataclass
@@ -41,7 +47,8 @@ class Subscription:
     columns: str  # "*" or a projection, with id and v
     below: int  # the filter g < below; None: no filter
     sessions: list = dataclasses.field(default_factory=list)
-    final: list = None  # what a SELECT with the same filter finds at the end: {"id", "_seq", "v"}
+    final: list = None  # what a SELECT with the same filter finds at the end: {"id", "_seq", "v"}; None: the table was dropped
+    last_rows: int = None  # the option; None: all rows
 
     @property
     def where(self):
@@ -54,10 +61,16 @@ class Subscription:
 @dataclasses.dataclass
 class History:
     seed: int
-    user_tables: list
+    tables: dict = dataclasses.field(default_factory=dict)  # name → kind, also of those that were dropped
     commits: list = dataclasses.field(default_factory=list)  # those of a writer in their order
     subscriptions: list = dataclasses.field(default_factory=list)
+    dropped: list = dataclasses.field(default_factory=list)  # names of tables
+    looks: list = dataclasses.field(default_factory=list)  # [how many commits there were, user, table, contended rows] after kills
     final: list = dataclasses.field(default_factory=list)  # [user, table, rows like Subscription.final's with g]
+
+    def scope(self, user, table):
+        """Whose rows are seen together."""
+        return (table, "" if self.tables[table] == "SHARED" else user)
 
     def save(self, path):
         path.write_text(json.dumps(dataclasses.asdict(self), indent=1))
@@ -87,70 +100,6 @@ def cursor_after(session):
         elif message["type"] == "error" and message["code"] == "CURSOR_TOO_OLD":
             return None
     return cursor
-
-
-# A version of a row: `commit` is a number, g and v are None for a deletion.
-Version = collections.namedtuple("Version", "commit g v")
-
-
-class Truth:
-    """What the writers' side of a history says: for each row the versions that it had."""
-
-    def __init__(self, history, seqs):
-        self.history = history
-        self.seqs = seqs  # (scope, id, index) → the `_seq` that anybody was told of that version
-        self.problems = []
-        self.chains = collections.defaultdict(list)  # (scope, id) → its Versions, oldest first
-        self.places = {}  # (scope, id, v) → index in the chain
-        self.commits = {}  # number → {scope: {id: index}}
-        self.replay()
-        for user, table, rows in history.final:
-            self.check_final(self.scope(user, table), rows)
-
-    def scope(self, user, table):
-        """Whose rows are seen together."""
-        return (table, user if table in self.history.user_tables else "")
-
-    def problem(self, kind, text):
-        self.problems.append(f"{kind}: {text}")
-
-    def replay(self):
-        states = collections.defaultdict(dict)
-        for number, commit in enumerate(self.history.commits):
-            before = states[commit.writer]
-            after = dict(before)
-            for table, id, g, v in commit.rows:
-                after[table, id] = (g, v)
-                if v is None:
-                    del after[table, id]
-            done = commit.outcome == "done"
-            if commit.found is not None:
-                found = {(table, id): (g, v) for table, id, g, v in commit.found}
-                if found not in (before, after):
-                    wrong = sorted(set(found.items()) ^ set(before.items()))
-                    kind = "atomic" if commit.rows else "durable"
-                    self.problem(kind, f"{commit.writer} finds after a kill: {short(wrong)}; {short(commit.sql)}")
-                done = done or found == after
-            if done:
-                states[commit.writer] = after
-                self.add(number, commit)
-
-    def add(self, number, commit):
-        places = self.commits[number] = collections.defaultdict(dict)
-        for table, id, g, v in commit.rows:
-            scope = self.scope(commit.user, table)
-            chain = self.chains[scope, id]
-            places[scope][id] = self.places[scope, id, v] = len(chain)
-            chain.append(Version(number, g, v))
-
-    def check_final(self, scope, rows):
-        found = {row["id"]: (row["g"], row["v"]) for row in rows}
-        if len(found) != len(rows):
-            self.problem("unique", f"{scope} has a key twice")
-        expected = {id: chain[-1][1:] for (where, id), chain in self.chains.items() if where == scope and chain[-1].v}
-        for id in sorted(expected.keys() | found.keys()):
-            if expected.get(id) != found.get(id):
-                self.problem("durable", f"{scope}, row {id} is {short(found.get(id))}, not {short(expected.get(id))}")
 
 
 def short(value):

@@ -3,9 +3,10 @@ would. It returns whether it found a place for that."""
 
 import copy
 
-from .history import is_catch_up_row, seq_of
+from .history import ENDS, is_catch_up_row, seq_of
+from .writers import TABLES
 
-REPEATS = 5  # how often each is tried, at other places
+REPEATS = 3  # how often each is tried, at other places
 
 
 def thin_copy(history):
@@ -20,13 +21,20 @@ def thin_copy(history):
     return history
 
 
-def stretches(history, only=lambda one: True):
+def is_lasting(one):
+    """Of such a live query, all that has come is checked in the end."""
+    return one.table in TABLES and one.last_rows is None
+
+
+def stretches(history, only=is_lasting):
     """(subscription, session, the positions of its changes that surely are live ones), one after the other in it."""
     found = []
     for one in history.subscriptions:
         for session in filter(lambda session: only(one), one.sessions):
             live = []
             for position, message in enumerate(session.messages):
+                if message.get("code") in ENDS:
+                    continue
                 if message["type"] in ("error", "initial_data_batch") or is_catch_up_row(message):
                     live = []
                 elif message["type"] == "change" and (live or message["change_type"] != "delete"):
@@ -36,7 +44,7 @@ def stretches(history, only=lambda one: True):
     return found
 
 
-def place(history, chance, matches, count=1, only=lambda one: True):
+def place(history, chance, matches, count=1, only=is_lasting):
     """A session, and where `count` live changes that follow each other match; None if there is no such place."""
     found = [
         (session, live[i])
@@ -111,7 +119,8 @@ def half_a_commit(history, chance):
 
 def split_commit(history, chance):
     """Its second row comes behind the next commit, with a `_seq` that seems right."""
-    commit_of = {row[3]: number for number, commit in enumerate(history.commits) for row in commit.rows if row[3]}
+    commits = enumerate(history.commits)
+    commit_of = {row[3]: number for number, commit in commits for row in commit.rows + commit.contended if row[3]}
 
     def has_next(a, b, c):
         return is_one_commit(a, b) and "rows" in c and commit_of[value_of(a)] != commit_of[value_of(c)]
@@ -127,7 +136,7 @@ def split_commit(history, chance):
 def other_group(history, chance):
     """A change that a filter does not take comes to its subscribers."""
     found = []
-    for taker, session, live in stretches(history, lambda one: one.below is not None):
+    for taker, session, live in stretches(history, lambda one: is_lasting(one) and one.below is not None):
         low, high = (seq_of(session.messages[live[i]]) for i in (0, -1))
         for giver, source, positions in stretches(history, lambda one: one.columns == "*" and one.below is None):
             for message in (source.messages[position] for position in positions):
@@ -143,20 +152,38 @@ def other_group(history, chance):
 
 def other_group_altogether(history, chance):
     """All that one filter takes comes to the subscribers of another."""
-    one = chance.choice([o for o in history.subscriptions if o.below is not None])
-    other = next(o for o in history.subscriptions if o.table == one.table and o.columns == "*" and o.below is None)
-    one.sessions = other.sessions
-    return True
+    found = [
+        (one, other)
+        for one in history.subscriptions
+        for other in history.subscriptions
+        if other.table == one.table and other.columns == "*" and other.below is None and has_others(other, one)
+    ]
+    one, other = chance.choice(found) if found else (None, None)
+    if one:
+        one.sessions = other.sessions
+    return bool(one)
 
 
-def other_user(history, chance):
-    """A change of somebody else's rows in a USER table."""
-    table = history.user_tables[0]
-    session, at = place(history, chance, lambda m: True, only=lambda one: (one.table, one.user) == (table, "ann"))
-    source, position = place(history, chance, lambda m: True, only=lambda one: (one.table, one.user) == (table, "ben"))
-    if session and source:
-        session.messages.insert(at, source.messages[position])
-    return bool(session and source)
+def has_others(other, one):
+    """Whether rows came to the other that are not in the filter of `one`."""
+    rows = (row for session in other.sessions for message in session.messages for row in message.get("rows", []))
+    return any(not one.matches(row.get("g")) for row in rows)
+
+
+def other_user(kind):
+    """A change of somebody else's rows in a table of that kind."""
+
+    def plant(history, chance):
+        def of(user):
+            return lambda one: one.user == user and history.tables[one.table] == kind
+
+        session, at = place(history, chance, lambda m: True, only=of("ann"))
+        source, position = place(history, chance, lambda m: "rows" in m, only=of("ben"))
+        if session and source:
+            session.messages.insert(at, source.messages[position])
+        return bool(session and source)
+
+    return plant
 
 
 def lose_deletes_of_resumes(history, chance):
@@ -218,6 +245,142 @@ def stale_row(history, chance):
     return bool(session)
 
 
+def lose_stream_delete(history, chance):
+    """Of which another subscriber was told, of a row that this one had, and not the last change: that may be cut."""
+    found = []
+    deletes = [
+        (one, session, at, at < live[-1] and one.last_rows is None)
+        for one, session, live in stretches(history, lambda one: history.tables[one.table] == "STREAM")
+        for at in live
+        if session.messages[at]["change_type"] == "delete"
+    ]
+    for one, session, at, may_go in deletes:
+        seq = seq_of(session.messages[at])
+        if may_go and any(o is not one and seq_of(s.messages[i]) == seq for o, s, i, _ in deletes):
+            found.append((session, at))
+    session, at = chance.choice(found) if found else (None, None)
+    if session:
+        del session.messages[at]
+    return bool(session)
+
+
+def last_rows_without_the_newest(history, chance):
+    """As if one less had been asked for, and the newest were not among them."""
+    for one, session, live in stretches(history, lambda one: one.last_rows):
+        for at in range(live[0]) if session.cursor is None else ():
+            rows = session.messages[at].get("rows", [])
+            if session.messages[at]["type"] == "initial_data_batch" and len(rows) == one.last_rows > 1:
+                change(session, at)["rows"].pop()
+                one.last_rows -= 1
+                return True
+    return False
+
+
+def last_rows_too_many(history, chance):
+    for one in history.subscriptions:
+        for session in (session for session in one.sessions if one.last_rows and session.cursor is None):
+            if any(len(message.get("rows", [])) == one.last_rows for message in session.messages):
+                one.last_rows -= 1
+                return True
+    return False
+
+
+def lost_update(history, chance):
+    """Of two who update a row, the second has not seen what the first did."""
+    replaced = {row[3]: row[4] for commit in history.commits for row in commit.contended if row[3]}
+    found = [
+        (number, place)
+        for number, commit in enumerate(history.commits)
+        for place, (_, _, _, _, p) in enumerate(commit.contended)
+        if commit.outcome == "done" and replaced.get(p)
+    ]
+    number, at = chance.choice(found) if found else (None, None)
+    if found:
+        commit = history.commits[number] = copy.deepcopy(history.commits[number])
+        commit.contended[at][4] = replaced[commit.contended[at][4]]
+    return bool(found)
+
+
+def other_order(history, chance):
+    """Two updates of a contended row come in another order than they were made."""
+    contended = {row[1] for commit in history.commits for row in commit.contended}
+    found = []
+    for _, session, live in stretches(history):
+        of_row = {}
+        for at in live:
+            message = session.messages[at]
+            id = (message.get("rows") or message["old_values"])[0]["id"]
+            if id in contended and message["change_type"] == "update":
+                if id in of_row:
+                    found.append((session, of_row[id], at))
+                of_row[id] = at
+            else:
+                of_row.pop(id, None)
+    session, first, second = chance.choice(found) if found else (None, None, None)
+    if session:
+        a, b = change(session, first)["rows"][0], change(session, second)["rows"][0]
+        a["_seq"], b["_seq"] = b["_seq"], a["_seq"]
+        session.messages[first]["rows"], session.messages[second]["rows"] = [b], [a]
+    return bool(session)
+
+
+def ends(history, code):
+    """(subscription, session) of those that have ended so."""
+    return [
+        (one, session)
+        for one in history.subscriptions
+        for session in one.sessions
+        if session.messages and session.messages[-1].get("code") == code
+    ]
+
+
+def lose_end(code):
+    def plant(history, chance):
+        found = ends(history, code)
+        if found:
+            del chance.choice(found)[1].messages[-1]
+        return bool(found)
+
+    return plant
+
+
+def change_behind_end(code):
+    def plant(history, chance):
+        found = [s for _, s in ends(history, code) if any(m["type"] == "initial_data_batch" for m in s.messages)]
+        if found:
+            session = chance.choice(found)
+            session.messages.append(session.messages[-2])
+        return bool(found)
+
+    return plant
+
+
+def end_without_reason(code):
+    def plant(history, chance):
+        found = [
+            session
+            for one in history.subscriptions
+            for session in one.sessions
+            if session.messages and not session.killed and one.table not in history.dropped
+        ]
+        chance.choice(found).messages.append({"type": "error", "code": code})
+        return True
+
+    return plant
+
+
+def lose_before_drop(history, chance):
+    """What was written last before a table was dropped does not come."""
+    found = []
+    dropped = [session for _, session in ends(history, "TABLE_DROPPED")]
+    for _, session, live in stretches(history, lambda one: history.tables[one.table] == "SHARED"):
+        if any(session is other for other in dropped) and live[1:] and live[-1] == len(session.messages) - 2:
+            found.append(session)
+    if found:
+        del chance.choice(found).messages[-2]
+    return bool(found)
+
+
 def lost_write(history, chance):
     """Acknowledged, and not there: in the end, all who read agree that it is not."""
     user, table, rows = history.final[0]
@@ -243,11 +406,24 @@ PLANTED = {
     "a delete is lost": (drop("delete"), "complete changes atomic"),
     "two changes are swapped": (swap, "ordered"),
     "a change comes twice": (twice, "unique"),
-    "half a commit comes": (half_a_commit, "atomic"),
+    "half a commit comes": (half_a_commit, "atomic complete"),
     "a commit is split": (split_commit, "atomic"),
     "a change of another group comes": (other_group, "true"),
     "another group's changes come": (other_group_altogether, "true"),
-    "a change of another user comes": (other_user, "true"),
+    "a change of another user comes": (other_user("USER"), "true"),
+    "a STREAM row of another user comes": (other_user("STREAM"), "true"),
+    "a delete of a STREAM row is lost": (lose_stream_delete, "complete atomic"),
+    "last_rows are without the newest": (last_rows_without_the_newest, "complete"),
+    "last_rows are too many": (last_rows_too_many, "true"),
+    "an update of two writers is lost": (lost_update, "atomic true"),
+    "updates of two writers come in another order": (other_order, "true"),
+    "KILLED is lost": (lose_end("KILLED"), "ended"),
+    "a change comes behind KILLED": (change_behind_end("KILLED"), "ended"),
+    "nobody has killed it": (end_without_reason("KILLED"), "ended"),
+    "TABLE_DROPPED is lost": (lose_end("TABLE_DROPPED"), "ended"),
+    "a change comes behind TABLE_DROPPED": (change_behind_end("TABLE_DROPPED"), "ended"),
+    "nobody has dropped its table": (end_without_reason("TABLE_DROPPED"), "ended"),
+    "a change before TABLE_DROPPED is lost": (lose_before_drop, "complete atomic"),
     "resumes lose their deletes": (lose_deletes_of_resumes, "complete changes"),
     "resumes skip to their boundary": (skip_to_boundary, "complete changes"),
     "resumes lose a row": (lose_a_row_of_resumes, "complete changes atomic"),

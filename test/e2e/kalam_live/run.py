@@ -11,16 +11,52 @@ from kalam_testlib.server import binary
 
 from .history import Commit, History, Subscription
 from .readers import Reader
-from .writers import END_KEY, TABLES, Journal, Maintenance, Writer, settle
+from .writers import CONTENDED_KEY, END_KEY, TABLES, Contended, Journal, Maintenance, Writer, settle
 
 WRITERS = ("ann", "ben", "ann", "ben")
-# Of each reader: who, and its live queries (table, columns, below).
+# Of each reader: who, and its live queries (table, columns, below, last_rows); `brief` and `stream` are there for a while.
 READERS = (
-    ("ann", [("h.shared", "*", None), ("h.own", "*", None)]),
-    ("ben", [("h.shared", "id, v", 3), ("h.own", "*", 2)]),
-    ("ann", [("h.shared", "*", 3), ("h.own", "id, v", 3)]),
-    ("ben", [("h.shared", "id, v", None), ("h.own", "id, v", None)]),
+    (
+        "ann",
+        [
+            ("shared", "*", None, None),
+            ("own", "*", None, None),
+            ("brief", "*", None, None),
+            ("stream", "*", None, None),
+        ],
+    ),
+    (
+        "ben",
+        [
+            ("shared", "id, v", 3, None),
+            ("own", "*", 2, None),
+            ("brief", "id, v", 3, None),
+            ("stream", "*", None, None),
+        ],
+    ),
+    (
+        "ann",
+        [
+            ("shared", "*", 3, None),
+            ("own", "id, v", 3, None),
+            ("shared", "*", None, 3),
+            ("brief", "*", None, 2),
+            ("stream", "id, v", 3, None),
+        ],
+    ),
+    (
+        "ben",
+        [
+            ("shared", "id, v", None, None),
+            ("own", "id, v", None, None),
+            ("own", "*", 4, 4),
+            ("brief", "*", 2, None),
+            ("stream", "*", 3, 2),
+        ],
+    ),
 )
+BRIEF = {"brief": "SHARED", "stream": "STREAM"}
+OPTIONS = {"SHARED": "DELETED_RETENTION_HOURS = 0", "USER": "DELETED_RETENTION_HOURS = 0", "STREAM": "TTL_SECONDS = 86400"}
 
 
 def catches_up():
@@ -35,10 +71,14 @@ class World:
     def __init__(self, seed, rounds, steps):
         self.chance = random.Random(seed)
         self.rounds, self.steps = rounds, steps
-        self.history = History(seed, [table for table, kind in TABLES.items() if kind == "USER"])
+        self.history = History(seed)
         self.commits = self.history.commits
         self.kills = 0
         self.statements = 0  # of maintenance
+        self.most_commits = len(WRITERS) * steps  # of a round
+        self.tables = {}  # name → kind, of those that there are
+        self.dropping = None  # the one of which the DROP was not answered
+        self.contended = collections.defaultdict(Contended)  # (user, or "" for all, table) → its keys
         self.queries = ["", "?compress=false"]
         live = {}
         if catches_up():
@@ -56,21 +96,18 @@ class World:
             self.is_up.set()
             root = self.server.root()
             root.run("CREATE NAMESPACE h")
-            for table, kind in TABLES.items():
-                columns = "id INT PRIMARY KEY, g INT, v TEXT"
-                root.run(f"CREATE {kind} TABLE {table} ({columns}) WITH (DELETED_RETENTION_HOURS = 0)")
             self.users = {user: self.server.user(user, "dba") for user in WRITERS}
-            for number, (user, queries) in enumerate(READERS):
-                named = {}
-                for table, columns, below in queries:
-                    name = f"r{number}-{table}-{columns}-{below}"
-                    named[name] = Subscription(name, user, table, columns, below)
-                    self.history.subscriptions.append(named[name])
-                self.readers.append(Reader(self, self.users[user], named, self.chance.getrandbits(32)))
+            for user, _ in READERS:
+                self.readers.append(Reader(self, self.server.login(user), self.chance.getrandbits(32)))
+            for table, kind in TABLES.items():
+                self.create(root, table.removeprefix("h."), table, kind)
             try:
                 for reader in self.readers:
                     reader.start()
                 for number in range(self.rounds):
+                    for short_name, kind in BRIEF.items():
+                        if not any(table.startswith(f"h.{short_name}") for table in self.tables):
+                            self.create(root, short_name, f"h.{short_name}{number}", kind)
                     self.write(is_last=number + 1 == self.rounds)
                 self.finish()
             finally:
@@ -82,16 +119,58 @@ class World:
             self.read_tables()
         return self.history
 
+    def create(self, root, short_name, table, kind):
+        """A table, and its live queries."""
+        root.run(f"CREATE {kind} TABLE {table} (id INT PRIMARY KEY, g INT, v TEXT, p TEXT) WITH ({OPTIONS[kind]})")
+        self.history.tables[table] = kind
+        for number, (user, queries) in enumerate(READERS):
+            for of, columns, below, last_rows in queries:
+                if of == short_name:
+                    name = f"r{number}-{table}-{columns}-{below}-{last_rows}"
+                    one = Subscription(name, user, table, columns, below, last_rows=last_rows)
+                    self.history.subscriptions.append(one)
+                    self.readers[number].subscriptions[name] = one
+        self.tables[table] = kind
+
+    def brief_tables(self):
+        return [table for table in self.tables if table not in TABLES]
+
+    def drop(self, root, table):
+        """Writers may have statements on their way to it."""
+        del self.tables[table]
+        self.history.dropped.append(table)
+        self.dropping = table
+        root.run(f"DROP TABLE {table}")
+        self.dropping = None
+
+    def keys_of(self, user, table):
+        return self.contended[user if TABLES[table] == "USER" else "", table]
+
+    def look(self):
+        """After a kill: what is there of contended rows, and of what was to be dropped."""
+        root = self.users[WRITERS[0]]
+        if self.dropping:
+            root.run(f"DROP TABLE IF EXISTS {self.dropping}")
+            self.dropping = None
+        # Rows of STREAM tables may vanish in a crash.
+        for table in [table for table, kind in self.tables.items() if kind == "STREAM"]:
+            self.drop(root, table)
+        for journal in self.journals:
+            settle(self.users[journal.user], journal, self)
+        for user, table in (("ann", "h.shared"), ("ann", "h.own"), ("ben", "h.own")):
+            rows = self.users[user].rows(f"SELECT id, g, v, p FROM {table} WHERE id >= {CONTENDED_KEY} AND id < {END_KEY}")
+            self.history.looks.append([len(self.commits), user, table, rows])
+            self.keys_of(user, table).look([row[0] for row in rows])
+
     def write(self, is_last):
         """A round; but for the last, it ends with a kill at some moment, and a restart."""
-        writers = [Writer(self.server.login(j.user), j, self.commits, self.steps) for j in self.journals]
+        writers = [Writer(self.server.login(j.user), j, self) for j in self.journals]
         maintenance = Maintenance(self.server.root(), self, self.chance.getrandbits(32))
         threads = [*writers, maintenance]
         for thread in threads:
             thread.start()
         if not is_last:
-            most = len(WRITERS) * self.steps
-            due = len(self.commits) + self.chance.randrange(most // 4, most)
+            due = len(self.commits) + self.chance.randrange(self.most_commits // 4, self.most_commits)
             wait_until(lambda: len(self.commits) >= due or not any(w.is_alive() for w in writers), "commits")
             refuse_failures(threads + self.readers, may_be_gone=False)
             self.kills += 1
@@ -104,8 +183,7 @@ class World:
         refuse_failures(threads + self.readers, may_be_gone=not is_last)
         if not is_last:
             self.server.crash()
-            for journal in self.journals:
-                settle(self.users[journal.user], journal, self.commits)
+            self.look()
             self.is_up.set()
 
     def finish(self):
@@ -113,38 +191,55 @@ class World:
         self.finishing.set()
         for number in itertools.count():
             v = f"end.{number}"
-            for user, table in (("ann", "h.shared"), ("ann", "h.own"), ("ben", "h.own")):
-                sql = f"INSERT INTO {table} (id, g, v) VALUES ({END_KEY}, 0, '{v}')"
-                sql += " ON CONFLICT (id) DO UPDATE SET v = excluded.v"
-                self.users[user].run(sql)
-                self.commits.append(Commit(f"end-{table}-{user}", user, sql, [[table, END_KEY, 0, v]], "done"))
-            wait_until(
-                lambda: any(r.failure for r in self.readers)
-                or all(r.ends.get(name, (None,))[0] == v for r in self.readers for name in r.subscriptions),
-                f"the end row {v} at everybody",
-            )
+            for user, table in itertools.product(self.users, self.tables):
+                if user == WRITERS[0] or self.tables[table] != "SHARED":
+                    key = END_KEY + number
+                    sql = f"INSERT INTO {table} (id, g, v) VALUES ({key}, 0, '{v}')"
+                    self.users[user].run(sql)
+                    self.commits.append(Commit(f"end-{table}-{user}", user, sql, [[table, key, 0, v]], outcome="done"))
+            try:
+                wait_until(
+                    lambda: any(r.failure for r in self.readers) or all(end and end[0] == v for _, end in self.ends()),
+                    f"the end row {v} at everybody",
+                )
+            except AssertionError as failure:
+                raise AssertionError(f"{failure}: {[(name, end) for name, end in self.ends() if not end or end[0] != v]}")
             refuse_failures(self.readers, may_be_gone=False)
-            if all(is_live for reader in self.readers for _, is_live in reader.ends.values()):
+            if all(is_live for _, (_, is_live) in self.ends()):
                 return
 
+    def ends(self):
+        """(name, the last end row that came) of each live query, None where there was none, or where the end of a table was not told."""
+        for reader in self.readers:
+            for name, one in reader.subscriptions.items():
+                if one.table in self.tables or name not in reader.over:
+                    yield name, reader.ends.get(name)
+
     def read_tables(self):
-        for user, table in itertools.product(self.users, TABLES):
+        for user, table in itertools.product(self.users, self.tables):
             rows = self.users[user].dicts(f"SELECT id, _seq, g, v FROM {table}")
             self.history.final.append([user, table, rows])
-        for one in self.history.subscriptions:
+        for one in (one for one in self.history.subscriptions if one.table in self.tables):
             one.final = self.users[one.user].dicts(f"SELECT id, _seq, v FROM {one.table}{one.where}")
 
 
 def count(history):
     """What there was of each, so that a run proves something."""
     counts = collections.Counter(commits=len(history.commits))
+    writer_of = {row[3]: commit.writer for commit in history.commits for row in commit.contended}
     for commit in history.commits:
+        if commit.outcome == "done":
+            counts["of other writers"] += sum(writer_of.get(row[4], commit.writer) != commit.writer for row in commit.contended)
         counts["unknown"] += bool(commit.found is not None and commit.rows)
         counts["transactions"] += len(commit.rows) > 1 and commit.outcome == "done"
-    for session in (session for one in history.subscriptions for session in one.sessions):
+    for one, session in ((one, session) for one in history.subscriptions for session in one.sessions):
         counts["resumes"] += session.cursor is not None
+        if one.last_rows and session.cursor is None:
+            batches = [message["rows"] for message in session.messages if message["type"] == "initial_data_batch"]
+            counts["last_rows"] += any(batches)
         for message in session.messages:
             counts[message.get("change_type") or message.get("code") or message["type"]] += 1
+            counts["of STREAM tables"] += message["type"] == "change" and history.tables[one.table] == "STREAM"
     return counts
 
 

@@ -1,19 +1,23 @@
-"""Who writes: each writer to keys of its own in all tables, beside one that flushes, compacts, vacuums and alters."""
+"""Who writes: each writer to keys of its own in all tables and to keys that all contend for, beside one that flushes, compacts,
+vacuums, alters and drops."""
 
 import random
 import threading
 
 from kalam_testlib import LoadThread, wait_until
 
-from .history import Commit
+from .history import UNKNOWN, Commit
 
-TABLES = {"h.shared": "SHARED", "h.own": "USER"}
+TABLES = {"h.shared": "SHARED", "h.own": "USER"}  # those that are there all the time
 KEYS = 12  # of a writer, in each table
-KEYS_OF_A_WRITER = 1000
+KEYS_OF_A_WRITER = 10_000
+CONTENDED_KEY = 500_000
 END_KEY = 1_000_000
 
 # What may answer a statement beside its success; nothing of it is done then.
 REFUSALS = ("run the whole transaction again", "meanwhile")
+EXISTS = "already exists"
+NO_TABLE = "not found"
 
 
 class Journal:
@@ -25,26 +29,79 @@ class Journal:
         self.cells = {}  # (table, id) → (g, v)
         self.pending = None  # the Commit that is not answered
         self.values = 0
+        self.stream_keys = 0  # how many were used; those of STREAM tables are not used again
 
     def value(self):
         self.values += 1
         return f"{self.name}.{self.values}." + "." * self.chance.choice((0, 0, 0, 6000))
 
 
+class Contended:
+    """Keys of a scope that several writers insert, update and delete. The next one is inserted by whoever is first; one that
+    was deleted is not inserted again. What is noted here may be late, which makes statements that meet no row."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.next = CONTENDED_KEY
+        self.alive = []
+
+    def change(self, chance, table, g, v, taken):
+        """(statement, id, the new g, v and p) of some key that is not in `taken`, or None."""
+        with self.lock:
+            first, alive = self.next, list(self.alive)
+        kind = chance.random()
+        keys = [id for id in alive[-3:] if id not in taken]
+        if (kind < 0.25 or not alive) and first not in taken:
+            return f"INSERT INTO {table} (id, g, v) VALUES ({first}, {g}, '{v}')", first, (g, v, None)
+        if kind < 0.35 and len(alive) > 4 and alive[0] not in taken:
+            return f"DELETE FROM {table} WHERE id = {alive[0]} RETURNING v", alive[0], (None, None, UNKNOWN)
+        if not keys:
+            return None
+        id = chance.choice(keys)
+        return f"UPDATE {table} SET p = v, g = {g}, v = '{v}' WHERE id = {id} RETURNING p", id, (g, v, UNKNOWN)
+
+    def look(self, ids):
+        """After a kill."""
+        self.alive = sorted(ids)
+        self.next = max([self.next, *(id + 1 for id in ids)])
+
+    def note(self, id, v, p):
+        """Of what was done, or of an INSERT that has found its key there."""
+        with self.lock:
+            if v is None and id in self.alive:
+                self.alive.remove(id)
+            elif p is None and id == self.next:
+                self.next += 1
+                self.alive.append(id)
+
+
 class Writer(LoadThread):
-    def __init__(self, client, journal, commits, steps):
+    """`world` has the tables that there are, the contended keys and the commits."""
+
+    def __init__(self, client, journal, world):
         super().__init__()
-        self.client, self.journal, self.commits, self.steps = client, journal, commits, steps
+        self.client, self.journal, self.world = client, journal, world
 
     def work(self):
-        for _ in range(self.steps):
+        for _ in range(self.world.steps):
             self.step()
 
     def step(self):
         journal, chance = self.journal, self.journal.chance
         count = chance.choice((1, 1, 1, 2, 3, 4))
+        tables = dict(self.world.tables)
+        journal.cells = {cell: value for cell, value in journal.cells.items() if cell[0] in tables}
+        if count > 1:
+            tables = {table: kind for table, kind in tables.items() if kind != "STREAM"}
         after = dict(journal.cells)
-        statements = [sql for sql in (self.change_rows(after) for _ in range(count)) if sql]
+        statements, contended, counts = [], [], {}
+        for _ in range(count):
+            if chance.random() < 0.25:
+                sql = self.change_contended(contended, len(statements))
+            else:
+                sql, rows = self.change_rows(tables, after)
+                counts.update({len(statements): rows} if sql else {})
+            statements += [sql] if sql else []
         if not statements:
             return
         sql = "; ".join(statements)
@@ -53,27 +110,77 @@ class Writer(LoadThread):
             ends = chance.choice(("COMMIT",) * 5 + ("ROLLBACK",))
             sql = f"BEGIN; {sql}; {ends}"
         commit = Commit(journal.name, journal.user, sql, difference(journal.cells, after))
+        commit.contended = [row for row, _ in contended]
         if ends == "ROLLBACK":
             commit.outcome = "failed"  # However it is answered.
         else:
             journal.pending = commit
-        self.commits.append(commit)
+        self.world.commits.append(commit)
         response = self.client.sql(sql)
-        refused = not response.ok and any(text in response.message for text in REFUSALS)
-        assert response.ok or refused, (sql, response)
+        is_done = response.ok
+        if is_done:
+            results = response.results[1 if count > 1 else 0 :]
+            found = {place: results[place]["row_count"] for place in counts}
+            if found != counts:
+                # An UPDATE or DELETE of a table that is being dropped may find it empty.
+                assert found == {0: 0} and count == 1 and self.is_dropping(tables), (sql, counts, response)
+                is_done = False
+        else:
+            assert self.may_refuse(response.message, tables, contended), (sql, response)
         if commit.outcome == "unknown":
-            commit.outcome = "done" if response.ok else "failed"
-            if response.ok:
+            if is_done:
+                self.take_replaced(commit, contended, results)
                 journal.cells = after
+            commit.outcome = "done" if is_done else "failed"
         journal.pending = None
 
-    def change_rows(self, cells):
-        """A statement on some rows of some table; `cells` becomes what it leads to. None: there are no such rows."""
-        journal, chance = self.journal, self.journal.chance
+    def may_refuse(self, message, tables, contended):
+        if EXISTS in message:
+            # Somebody else was first, or the note of it was late.
+            inserts = [row for row, _ in contended if row[4] is None]
+            for table, id, _, v, p in inserts:
+                self.world.keys_of(self.journal.user, table).note(id, v, p)
+            return len(inserts) > 0
+        is_gone = NO_TABLE in message and self.is_dropping(tables)
+        return is_gone or any(text in message for text in REFUSALS)
+
+    def is_dropping(self, tables):
+        """Whether any of them has been dropped, or is now."""
+        return not tables.keys() <= self.world.tables.keys()
+
+    def take_replaced(self, commit, contended, results):
+        """Of contended rows, which were met, and what was there before."""
+        commit.contended = []
+        for row, place in contended:
+            if row[4] == UNKNOWN:
+                replaced = results[place]["rows"]
+                if not replaced:
+                    continue
+                row[4] = replaced[0][0]
+            commit.contended.append(row)
+            self.world.keys_of(self.journal.user, row[0]).note(row[1], row[3], row[4])
+
+    def change_contended(self, contended, place):
+        chance = self.journal.chance
         table = chance.choice(list(TABLES))
+        keys = self.world.keys_of(self.journal.user, table)
+        taken = [row[1] for row, _ in contended if row[0] == table]
+        change = keys.change(chance, table, chance.randrange(5), self.journal.value(), taken)
+        if change is None:
+            return None
+        sql, id, (g, v, p) = change
+        contended.append(([table, id, g, v, p], place))
+        return sql
+
+    def change_rows(self, tables, cells):
+        """A statement on some rows of some table, and how many; `cells` becomes what it leads to. (None, 0): there are none."""
+        journal, chance = self.journal, self.journal.chance
+        table = chance.choice(list(tables))
         g, v = chance.randrange(5), journal.value()
         keys = range(journal.low, journal.low + KEYS)
         kind = chance.random()
+        if tables[table] == "STREAM":
+            return self.change_stream(table, cells, g, v)
         if kind < 0.45:
             ids = chance.sample(keys, chance.choice((1, 1, 5)))
             if kind > 0.1:
@@ -94,7 +201,22 @@ class Writer(LoadThread):
                 cells[table, id] = (g, v)
             else:
                 del cells[table, id]
-        return sql if ids else None
+        return (sql, len(ids)) if ids else (None, 0)
+
+    def change_stream(self, table, cells, g, v):
+        journal, chance = self.journal, self.journal.chance
+        there = sorted(id for where, id in cells if where == table)
+        if there and chance.random() < 0.4:
+            ids = there[: chance.choice((1, 1, 3))]
+            for id in ids:
+                del cells[table, id]
+            return f"DELETE FROM {table} WHERE id IN ({', '.join(map(str, ids))})", len(ids)
+        low = journal.low + KEYS + journal.stream_keys
+        ids = range(low, low + chance.choice((1, 1, 3)))
+        journal.stream_keys += len(ids)
+        for id in ids:
+            cells[table, id] = (g, v)
+        return f"INSERT INTO {table} (id, g, v) VALUES " + ", ".join(f"({id}, {g}, '{v}')" for id in ids), len(ids)
 
 
 def difference(before, after):
@@ -102,17 +224,18 @@ def difference(before, after):
     return [[*cell, *after.get(cell, (None, None))] for cell in sorted(changed)]
 
 
-def settle(client, journal, commits):
+def settle(client, journal, world):
     """After a kill: looks what is there of the writer's rows, for the checker to judge, and goes on from it."""
     found = {}
-    for table in TABLES:
-        where = f"id >= {journal.low} AND id < {journal.low + KEYS}"
+    for table in world.tables:
+        where = f"id >= {journal.low} AND id < {journal.low + KEYS_OF_A_WRITER}"
         for id, g, v in client.rows(f"SELECT id, g, v FROM {table} WHERE {where}"):
             found[table, id] = (g, v)
     if journal.pending is None:
-        commits.append(Commit(journal.name, journal.user, "", []))
-        journal.pending = commits[-1]
+        world.commits.append(Commit(journal.name, journal.user, "", []))
+        journal.pending = world.commits[-1]
     journal.pending.found = [[*cell, *value] for cell, value in sorted(found.items())]
+    journal.pending.looked = list(world.tables)
     journal.pending, journal.cells = None, found
 
 
@@ -131,12 +254,18 @@ class Maintenance(LoadThread):
         self.ended = threading.Event()
 
     def work(self):
+        most = len(self.world.commits) + self.world.most_commits
+        drops = {table: most - self.chance.randrange(most // 2 + 1) for table in self.world.brief_tables()}
         while True:
             due = len(self.world.commits) + self.chance.randrange(5, 30)
             wait_until(lambda: len(self.world.commits) >= due or self.ended.is_set(), "commits")
             if self.ended.is_set():
                 return
-            table = self.chance.choice(list(TABLES))
+            for table, when in list(drops.items()):
+                if len(self.world.commits) >= when:
+                    del drops[table]
+                    self.world.drop(self.client, table)
+            table = self.chance.choice(list(self.world.tables))
             self.world.statements += 1
             number = self.world.statements
             statement = self.chance.choice(self.STATEMENTS).format(table, number, number)
