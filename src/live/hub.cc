@@ -16,11 +16,6 @@ std::string group_key(const GroupQuery& query) {
   return query.shape.uses_current_user ? query.current_user + '\0' + query.shape.normalized : query.shape.normalized;
 }
 
-// What the members are told when their query does not fit the table any more.
-Error altered_error(const Error& error) {
-  return Error(ErrorCode::kInvalidSql, "The table was altered: " + error.message);
-}
-
 net::FramePtr ack_frame(const Group& group, const Subscription& subscription) {
   std::string schema;
   protocol::append_schema(schema, group.fields());
@@ -154,7 +149,7 @@ void Hub::install_locked(ResultGroup& group, Result<LoadedResult> loaded) {
   if (!loaded) {
     const bool needs_other_columns = group.is_loaded() && (loaded.error().code == ErrorCode::kInvalidOperation ||
                                                            loaded.error().code == ErrorCode::kInvalidSql);
-    return end(group, needs_other_columns ? altered_error(loaded.error()) : loaded.error());
+    return needs_other_columns ? end_altered(group, loaded.error()) : end(group, loaded.error());
   }
   std::vector<GroupMessage> messages;
   const auto installed = change_indexed(group, [&] { return group.install(*std::move(loaded), messages); });
@@ -427,7 +422,7 @@ void Hub::alter_group(Entry& entry, const model::TablePtr& table) {
   Group& group = *entry.group;
   if (group.query().table->schema_version >= table->schema_version) return;
   const auto changed = change_indexed(group, [&] { return group.alter(table); });
-  if (!changed) return end(group, altered_error(changed.error()));
+  if (!changed) return end_altered(group, changed.error());
   if (*changed) send_fields(group);
   if (ResultGroup* const result = group.result()) keep_loaded(*result);
 }
@@ -448,6 +443,11 @@ void Hub::end_table(TableId table) {
     if (scope.table == table) ended.insert(ended.end(), members.begin(), members.end());
   });
   end(ended, "TABLE_DROPPED", "The table of this subscription was dropped");
+}
+
+// The query does not fit the table any more.
+void Hub::end_altered(Group& group, const Error& error) {
+  end(std::vector(group.members()), "INVALID_SQL", "The table was altered: " + error.message);
 }
 
 void Hub::end(Group& group, const Error& error) {

@@ -137,6 +137,7 @@ class Hub : public query::LiveQueries {
   void end_table(TableId table);
   void end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message);
   void end(Group& group, const Error& error);
+  void end_altered(Group& group, const Error& error);
   void erase_locked(const SubscriptionPtr& subscription);
 
   mutable std::mutex mutex_;  // of the groups; held while one commit is delivered

@@ -1,5 +1,7 @@
 #include "query/sources.h"
 
+#include <algorithm>
+
 #include "auth/permissions.h"
 #include "query/system_tables.h"
 #include "query/views.h"
@@ -78,6 +80,12 @@ const hot::SnapshotPtr& StatementSources::snapshot() {
   return snapshot_;
 }
 
+Result<bool> StatementSources::has_record(const model::TableDefinition& table, const hot::SnapshotPtr& snapshot) const {
+  KALAM_TRY(const auto record,
+            services_.storage.hot().get_record(hot::RecordSpace::kTable, table.qualified_name(), snapshot));
+  return record.has_value();
+}
+
 Result<std::vector<std::optional<storage::FoundRow>>> StatementSources::find_rows(const model::TablePtr& table,
                                                                                   std::span<const std::string> keys) {
   const UserId user = scope_of(*table, context_.caller);
@@ -91,9 +99,13 @@ Result<std::vector<std::optional<storage::FoundRow>>> StatementSources::find_row
   }
   KALAM_TRY(auto found, context_.transaction() != nullptr ? context_.transaction()->find_all(table, user, keys)
                                                           : services_.storage.find_all(table, user, keys, snapshot()));
-  // A definition that is older than the snapshot could not read what an ALTER TABLE in between has made.
+  // A definition that is older than the snapshot could not read what an ALTER TABLE in between has made; and the
+  // catalog learns of a DROP TABLE behind its commit, when the rows are gone already.
   KALAM_TRY(const auto now, services_.catalog.find_table(table->namespace_id, table->name));
-  if (now == nullptr || now->id != table->id || now->schema_version != table->schema_version) {
+  KALAM_TRY(const bool is_there, std::ranges::all_of(found, [](const auto& row) { return row.has_value(); })
+                                     ? Result<bool>(true)
+                                     : has_record(*table, nullptr));
+  if (!is_there || now == nullptr || now->id != table->id || now->schema_version != table->schema_version) {
     return fail(ErrorCode::kConflict, "Table " + table->qualified_name() + " was altered meanwhile");
   }
   return found;
@@ -142,6 +154,9 @@ Result<duck::TableSource> StatementSources::open_in(const std::string& default_n
   KALAM_CHECK(check_definition(*table, context_));
   duck::TableSource source;
   const UserId user = scope_of(*table, context_.caller);
+  // The catalog learns of a DROP TABLE behind its commit, when the rows are gone already.
+  KALAM_TRY(const bool is_there, has_record(*table, snapshot()));
+  if (!is_there) return fail(no_table(namespace_id, name.name, context_));
   if (context_.transaction() != nullptr) {
     KALAM_TRY(source.scan, context_.transaction()->scan(table, user));
   } else {

@@ -42,6 +42,8 @@ class StatementSources : public duck::SourceResolver {
   Result<uint64_t> segments_version(const model::TablePtr& table);
 
  private:
+  // Whether the table was there at the snapshot (nullptr: is there now), by its record.
+  Result<bool> has_record(const model::TableDefinition& table, const hot::SnapshotPtr& snapshot) const;
   // Errors: kConflict when a segment may have one of the keys and is not to be read.
   Result<> check_segment_reads(const model::TablePtr& table, const UserId& user, std::span<const std::string> keys);
 

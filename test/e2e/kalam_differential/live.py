@@ -16,23 +16,6 @@ REFUSALS = ("INVALID_SQL", "UNSUPPORTED")
 MARKER = "marker"
 
 
-class Predicates(Expressions):
-    """Without those for which DuckDB's optimiser, and with it SELECT, finds rows that evaluating the predicate does not:
-    `date_trunc(…) <> constant` where it is NULL (its rule date_trunc_simplification), and `TRY_CAST(bigint AS SMALLINT) >
-    constant` where it is NULL (comparison_simplification)."""
-
-    def int(self, scope, depth):
-        while (sql := super().int(scope, depth)).startswith("TRY_CAST(") and sql.endswith(" AS SMALLINT)"):
-            pass
-        return sql
-
-    def moment(self, scope, depth):
-        return f"({self.of(scope, 'moment', depth)} - INTERVAL 90 MINUTE)"
-
-    def instant(self, scope, depth):
-        return f"({self.of(scope, 'instant', depth)} + INTERVAL 3 HOUR)"
-
-
 class Watch(Replica):
     """One live query, and the SELECT with the same text."""
 
@@ -115,7 +98,7 @@ class LiveWorld:
     def __init__(self, server, chance, name, watch=Watch):
         self.server, self.chance, self.new_watch = server, chance, watch
         self.namespace = f"live{name}"
-        self.make = Predicates(chance)
+        self.make = Expressions(chance)
         self.alterations = Alterations(chance)
         self.root = server.root()
         self.clients = {user: server.user(user, "service") for user in USERS}

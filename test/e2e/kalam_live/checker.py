@@ -33,7 +33,7 @@ class Follower:
         self.low = 0  # with last_rows, rows from before that `_seq` were left out of the snapshot
         self.has_resumed = False
         self.away_until = 0  # the `_seq` up to which it has caught up with what came while it was not there
-        self.told, self.ended, self.has_begun = 0, None, False  # in the session: rows, the error that ended it, the first batch
+        self.told, self.ended = 0, None  # in the session: rows, the error that ended it
         self.where = ""
         self.begin_stretch("loading", 0)
 
@@ -55,7 +55,7 @@ class Follower:
             else:
                 self.has_resumed = True
             self.begin_stretch("loading", session.cursor or 0)
-            self.told, self.ended, self.has_begun = 0, None, False
+            self.told, self.ended = 0, None
             for position, message in enumerate(session.messages):
                 self.where = f"session {number} from {session.cursor}, message {position}"
                 self.take(message, session, position)
@@ -111,11 +111,8 @@ class Follower:
 
     def take(self, message, session, position):
         kind = message["type"]
-        has_begun, self.has_begun = self.has_begun, self.has_begun or kind == "initial_data_batch"
         if self.ended:
-            # The end of a table may overtake the beginning of the live query, up to its first batch.
-            if has_begun or self.ended != "TABLE_DROPPED":
-                self.problem("ended", f"behind {self.ended}: {message}")
+            self.problem("ended", f"behind {self.ended}: {message}")
             return
         if position == 0 and kind not in ("subscription_ack", "error"):
             self.problem("ended", f"not an ack, but of what was there before: {message}")

@@ -3,11 +3,9 @@
 import collections
 import itertools
 import random
-import subprocess
 import threading
 
 from kalam_testlib import Server, ServerConfig, refuse_failures, wait_until
-from kalam_testlib.server import binary
 
 from .history import Commit, History, Subscription
 from .readers import Reader
@@ -59,12 +57,6 @@ BRIEF = {"brief": "SHARED", "stream": "STREAM"}
 OPTIONS = {"SHARED": "DELETED_RETENTION_HOURS = 0", "USER": "DELETED_RETENTION_HOURS = 0", "STREAM": "TTL_SECONDS = 86400"}
 
 
-def catches_up():
-    """Whether the server lets slow clients catch up; it speaks MessagePack then, too."""
-    settings = subprocess.run([str(binary()), "--settings"], capture_output=True, text=True, check=True).stdout
-    return "live.queue_bytes_per_connection" in settings
-
-
 class World:
     """A run of its own server, with a kill between every two rounds. `commits` grows while it goes on."""
 
@@ -79,11 +71,8 @@ class World:
         self.tables = {}  # name → kind, of those that there are
         self.dropping = None  # the one of which the DROP was not answered
         self.contended = collections.defaultdict(Contended)  # (user, or "" for all, table) → its keys
-        self.queries = ["", "?compress=false"]
-        live = {}
-        if catches_up():
-            self.queries.append("?serialization=msgpack")
-            live.update(queue_bytes_per_connection=1 << 16, lag_timeout_secs=3)
+        self.queries = ["", "?compress=false", "?serialization=msgpack"]
+        live = {"queue_bytes_per_connection": 1 << 16, "lag_timeout_secs": 3}
         self.server = Server(ServerConfig(websocket={"client_timeout_secs": 30}, live=live))
         self.is_up = threading.Event()
         self.finishing = threading.Event()  # nobody writes any more: everybody reads to the end
