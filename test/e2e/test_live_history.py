@@ -67,11 +67,13 @@ def planted_in(histories, plant, chance):
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_bug_is_found(histories, name):
+    """At one of several places at least: at some it does no harm, as a change that is lost where the socket is cut next."""
     plant, properties = PLANTED[name]
     chance = random.Random(name)
+    found = set()
     for _ in range(REPEATS):
-        found = {problem.split(":")[0] for problem in check(planted_in(histories, plant, chance))}
-        assert found & set(properties.split()), found
+        found |= {problem.split(":")[0] for problem in check(planted_in(histories, plant, chance))}
+    assert found & set(properties.split()), found
 
 
 def test_nothing_is_found_where_nothing_was_planted(histories):
