@@ -6,7 +6,7 @@ import copy
 from .history import ENDS, is_catch_up_row, seq_of
 from .writers import TABLES
 
-REPEATS = 5  # how often each is tried, at other places
+REPEATS = 3  # how often each is tried in a run, at other places
 
 
 def thin_copy(history):
