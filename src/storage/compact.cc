@@ -6,6 +6,7 @@
 #include "cold/bloom.h"
 #include "storage/compact_change.h"
 #include "storage/compact_plan.h"
+#include "storage/flush.h"
 #include "storage/manifest_export.h"
 #include "storage/merge_cursor.h"
 #include "storage/snapshot_scan.h"
@@ -158,6 +159,7 @@ Result<bool> run_round(const SegmentsContext& context, TableMutexes& mutexes, co
   first_new = std::min(first_new, manifest->next_segment);
   const auto groups =
       plan_compaction(*table, *manifest, deletions, kind, context.max_segment_rows, first_new, location.storage_id);
+  if (!groups.empty()) KALAM_CHECK(record_directory(context, location));
   for (size_t g = 0; g < groups.size(); ++g) {
     Step step{context, mutexes, table, scope, location, snapshot};
     if (g + 1 == groups.size()) snapshot.reset();  // the last step must not keep the files that it replaces

@@ -52,6 +52,7 @@ Result<> commit_segment(const SegmentsContext& context, FlushChange::Input input
 Result<> flush_segment(const SegmentsContext& context, const model::TablePtr& table, const SegmentScope& scope,
                        const hot::SnapshotPtr& snapshot, FlushCursor& rows, FlushResult& result) {
   KALAM_TRY(const Location location, context.files.locate(*table, scope));
+  KALAM_CHECK(record_directory(context, location));
   KALAM_TRY(const Target target, choose_target(context, scope.key, location));
   auto written = context.files.write_segment(context.engine, location, target.segment_id, table, scope, rows);
   if (!written) {
@@ -113,6 +114,16 @@ Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& tabl
 }
 
 }  // namespace
+
+Result<> record_directory(const SegmentsContext& context, const Location& location) {
+  KALAM_TRY(const auto known, context.store.get_record(hot::RecordSpace::kDirectory, location.record_key, nullptr));
+  if (known) return {};
+  CommitRequest request;
+  request.records.push_back({hot::RecordSpace::kDirectory, location.record_key, location.record, std::nullopt});
+  request.always_sync = true;
+  KALAM_CHECK(context.committer.commit(std::move(request)));
+  return {};
+}
 
 Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const ScopeUsers> scopes,
                       FlushResult& result) {

@@ -23,4 +23,7 @@ namespace kalamdb::storage {
 Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const ScopeUsers> scopes,
                       FlushResult& result);
 
+// Before anything is written there: what a crash leaves of a table's first segment is found by the directory's record.
+Result<> record_directory(const SegmentsContext& context, const Location& location);
+
 }  // namespace kalamdb::storage

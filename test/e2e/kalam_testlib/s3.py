@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 import threading
 import urllib.parse
 
@@ -383,5 +384,9 @@ class S3Service:
         """The names of the objects that begin with `prefix`, sorted."""
         base = pathlib.Path(self.directory) / self.bucket
         suffix = "._S3rver_object"
-        names = [str(path.relative_to(base)) for path in base.rglob("*" + suffix)]
-        return sorted(name.removesuffix(suffix) for name in names if name.startswith(prefix))
+        while True:
+            try:
+                names = [str(path.relative_to(base)) for path in base.rglob("*" + suffix)]
+                return sorted(name.removesuffix(suffix) for name in names if name.startswith(prefix))
+            except FileNotFoundError:  # The service has removed an empty directory in the midst.
+                time.sleep(0.01)
