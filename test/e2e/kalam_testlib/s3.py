@@ -384,9 +384,11 @@ class S3Service:
         """The names of the objects that begin with `prefix`, sorted."""
         base = pathlib.Path(self.directory) / self.bucket
         suffix = "._S3rver_object"
-        while True:
+        # The service removes directories that are empty, the bucket's too, maybe in the midst.
+        while base.exists():
             try:
                 names = [str(path.relative_to(base)) for path in base.rglob("*" + suffix)]
-                return sorted(name.removesuffix(suffix) for name in names if name.startswith(prefix))
-            except FileNotFoundError:  # The service has removed an empty directory in the midst.
-                time.sleep(0.01)
+            except FileNotFoundError:
+                continue
+            return sorted(name.removesuffix(suffix) for name in names if name.startswith(prefix))
+        return []
