@@ -19,7 +19,6 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 import threading
 import urllib.parse
 
