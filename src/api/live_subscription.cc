@@ -301,10 +301,7 @@ Result<> LiveSubscriptions::begin_rows(Entry& entry) {
   // A DROP between the look-up and the registration has told nobody of this subscription, and an ALTER neither. Seen
   // from behind the snapshot, so that its rows are of the same definition.
   const auto& table = *entry.query->table;
-  KALAM_TRY(const auto now, services_.queries.services().catalog.find_table(table.namespace_id, table.name));
-  if (now == nullptr || now->id != table.id) {
-    return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);
-  }
+  KALAM_TRY(const auto now, live::current_table(services_.queries.services(), table));
   if (now->schema_version != table.schema_version) {
     return fail(ErrorCode::kConflict, "The table is being altered; subscribe again");
   }

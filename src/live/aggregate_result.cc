@@ -92,7 +92,6 @@ Result<> AggregateResult::loaded() {
   for (auto& [key, group] : groups_) {
     KALAM_TRY(group.shown, encode(group));
   }
-  touched_.clear();
   return {};
 }
 
@@ -122,7 +121,7 @@ void AggregateResult::count(model::Row values, int64_t times) {
     }
     bytes_ += bytes_of(key);
   }
-  touched_.emplace(key, group.shown);
+  note(key, group.shown);
   group.rows += times;
   for (size_t i = 0; i < items_.size(); ++i) {
     if (items_[i].kind == Kind::kKey || model::is_null(values[i])) continue;
@@ -200,24 +199,11 @@ Result<RowPtr> AggregateResult::encode(const Group& group) const {
   return std::make_shared<const std::string>(model::encode_row(*table_, row));
 }
 
-Result<std::vector<ResultChange>> AggregateResult::take_changes() {
-  std::vector<ResultChange> changes;
-  for (auto& [key, before] : touched_) {
-    const auto group = groups_.find(key);
-    RowPtr now;
-    if (group != groups_.end()) {
-      KALAM_TRY(now, encode(group->second));
-      const bool is_same = before != nullptr && *before == *now;
-      group->second.shown = is_same ? before : now;
-      if (is_same) continue;
-    } else if (before == nullptr) {
-      continue;
-    }
-    changes.push_back({key, before, std::move(now)});
-  }
-  touched_.clear();
-  std::ranges::stable_partition(changes, [](const ResultChange& change) { return change.now == nullptr; });
-  return changes;
+Result<RowPtr> AggregateResult::current(const std::string& key) {
+  const auto group = groups_.find(key);
+  if (group == groups_.end()) return nullptr;
+  KALAM_TRY(group->second.shown, encode(group->second));
+  return group->second.shown;
 }
 
 std::vector<ResultRow> AggregateResult::rows() const {

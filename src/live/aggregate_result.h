@@ -17,13 +17,13 @@ class AggregateResult final : public LiveResult {
   static Result<std::unique_ptr<LiveResult>> make(const std::vector<duck::LiveItem>& items,
                                                   const model::TableDefinition& of, ResultSource source);
 
-  Result<std::vector<ResultChange>> take_changes() override;
   bool wants_reload() const override { return is_broken_; }
   std::vector<ResultRow> rows() const override;
 
  protected:
   Result<> load_row(model::Row values) override;
   Result<> loaded() override;
+  Result<RowPtr> current(const std::string& key) override;
   void add(const storage::RowChange& change, model::Row values) override;
   void remove(const storage::RowChange& change, model::Row values) override;
 
@@ -67,7 +67,6 @@ class AggregateResult final : public LiveResult {
   const bool has_keys_;
   bool is_broken_ = false;  // a sum of floating-point numbers has overflowed
   std::unordered_map<std::string, Group> groups_;
-  std::map<std::string, RowPtr> touched_;  // by key: what was shown at the last take_changes()
 };
 
 }  // namespace kalamdb::live

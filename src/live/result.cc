@@ -1,5 +1,7 @@
 #include "live/result.h"
 
+#include <algorithm>
+
 #include "live/aggregate_result.h"
 #include "live/top_result.h"
 
@@ -14,7 +16,11 @@ Result<std::unique_ptr<LiveResult>> LiveResult::make(const duck::LiveShape& shap
 Result<> LiveResult::load(duck::QueryResult& rows, size_t max_bytes) {
   while (true) {
     KALAM_TRY(const duck::ResultBatch* const batch, rows.next());
-    if (batch == nullptr) return loaded();
+    if (batch == nullptr) {
+      KALAM_CHECK(loaded());
+      noted_.clear();
+      return {};
+    }
     for (size_t r = 0; r < batch->row_count(); ++r) {
       model::Row values;
       values.reserve(rows.columns().size());
@@ -50,6 +56,18 @@ std::vector<Error> LiveResult::apply(std::span<const storage::RowChange* const> 
     }
   }
   return errors;
+}
+
+Result<std::vector<ResultChange>> LiveResult::take_changes() {
+  std::vector<ResultChange> changes;
+  for (auto& [key, before] : noted_) {
+    KALAM_TRY(RowPtr now, current(key));
+    if (before == now || (before != nullptr && now != nullptr && *before == *now)) continue;
+    changes.push_back({key, before, std::move(now)});
+  }
+  noted_.clear();
+  std::ranges::stable_partition(changes, [](const ResultChange& change) { return change.now == nullptr; });
+  return changes;
 }
 
 LiveResult::Evaluated LiveResult::evaluate(std::span<const model::RowRecord> rows, std::vector<Error>* errors) {

@@ -58,7 +58,7 @@ class LiveResult {
   std::vector<Error> apply(std::span<const storage::RowChange* const> changes);
   // What has become of the result since the last call; rows that went come first. Errors: kInvalidOperation for a value
   // that does not fit its column; the result is of no use then.
-  virtual Result<std::vector<ResultChange>> take_changes() = 0;
+  Result<std::vector<ResultChange>> take_changes();
   // It should be loaded again before it becomes wrong or incomplete.
   virtual bool wants_reload() const = 0;
   // The rows in their order, as of the last take_changes().
@@ -76,6 +76,10 @@ class LiveResult {
   // One row of Engine::result_rows().
   virtual Result<> load_row(model::Row values) = 0;
   virtual Result<> loaded() = 0;
+  // The row of a key as it is now; nullptr: not in the result. Called once for each key that was noted.
+  virtual Result<RowPtr> current(const std::string& key) = 0;
+  // Before the row of a key changes: what take_changes() showed of it last.
+  void note(const std::string& key, RowPtr before) { noted_.emplace(key, std::move(before)); }
   // A row that the WHERE takes has come, or went that was given before. `values` are RowExpressions'.
   virtual void add(const storage::RowChange& change, model::Row values) = 0;
   virtual void remove(const storage::RowChange& change, model::Row values) = 0;
@@ -92,6 +96,7 @@ class LiveResult {
   Result<Evaluated> try_evaluate(std::span<const model::RowRecord> rows);
 
   const ResultSource source_;
+  std::map<std::string, RowPtr> noted_;  // by key, since the last take_changes()
 };
 
 }  // namespace kalamdb::live

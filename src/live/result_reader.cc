@@ -6,14 +6,6 @@ namespace kalamdb::live {
 
 namespace {
 
-Result<model::TablePtr> current_table(const query::Services& services, const model::TableDefinition& table) {
-  KALAM_TRY(const auto now, services.catalog.find_table(table.namespace_id, table.name));
-  if (now == nullptr || now->id != table.id) {
-    return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);
-  }
-  return now;
-}
-
 Result<LoadedResult> try_load(const query::Services& services, const query::Caller& caller, const GroupQuery& query,
                               size_t max_bytes) {
   KALAM_CHECK(check_projection(query));

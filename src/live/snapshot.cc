@@ -17,6 +17,14 @@ uint64_t batch_rows(const protocol::SubscribeOptions& options) {
   return std::max<uint64_t>(1, options.batch_size.value_or(kDefaultBatchRows));
 }
 
+Result<model::TablePtr> current_table(const query::Services& services, const model::TableDefinition& table) {
+  KALAM_TRY(const auto now, services.catalog.find_table(table.namespace_id, table.name));
+  if (now == nullptr || now->id != table.id) {
+    return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);
+  }
+  return now;
+}
+
 duck::QueryContext query_context(const query::Services& services, const query::Caller& caller,
                                  const GroupQuery& query) {
   duck::QueryContext context;

@@ -24,6 +24,9 @@ class SnapshotTable : public duck::SourceResolver {
   const hot::SnapshotPtr& snapshot_;
 };
 
+// The table as it is defined now. Errors: kTableNotFound when it is gone.
+Result<model::TablePtr> current_table(const query::Services& services, const model::TableDefinition& table);
+
 // What the queries of a subscription run with.
 duck::QueryContext query_context(const query::Services& services, const query::Caller& caller, const GroupQuery& query);
 

@@ -34,7 +34,6 @@ Result<> TopResult::load_row(model::Row values) {
 
 Result<> TopResult::loaded() {
   is_complete_ = first_.size() + further_.size() < load_limit();
-  touched_.clear();
   return {};
 }
 
@@ -54,11 +53,11 @@ void TopResult::insert(std::string place, ResultRow row) {
   if (first_.size() >= limit_ && place > first_.rbegin()->first) {
     further_.emplace(std::move(place), std::move(row));
   } else {
-    note(row.key);
+    note_shown(row.key);
     first_.emplace(std::move(place), std::move(row));
     if (first_.size() > limit_) {
       const auto last = std::prev(first_.end());
-      note(last->second.key);
+      note_shown(last->second.key);
       further_.insert(first_.extract(last));
     }
   }
@@ -78,15 +77,11 @@ void TopResult::remove(const storage::RowChange& change, model::Row /*values*/) 
   const auto place = place_of_.find(change.key);
   if (place == place_of_.end()) return;
   if (const auto at = further_.find(place->second); at != further_.end()) return erase(further_, at);
-  note(change.key);
+  note_shown(change.key);
   erase(first_, first_.find(place->second));
   if (further_.empty()) return;
-  note(further_.begin()->second.key);
+  note_shown(further_.begin()->second.key);
   first_.insert(further_.extract(further_.begin()));
-}
-
-void TopResult::note(const std::string& key) {
-  if (!touched_.contains(key)) touched_.emplace(key, shown(key));
 }
 
 RowPtr TopResult::shown(const std::string& key) const {
@@ -94,18 +89,6 @@ RowPtr TopResult::shown(const std::string& key) const {
   if (place == place_of_.end()) return nullptr;
   const auto row = first_.find(place->second);
   return row == first_.end() ? nullptr : row->second.row;
-}
-
-Result<std::vector<ResultChange>> TopResult::take_changes() {
-  std::vector<ResultChange> changes;
-  for (auto& [key, before] : touched_) {
-    RowPtr now = shown(key);
-    if (before == now || (before != nullptr && now != nullptr && *before == *now)) continue;
-    changes.push_back({key, before, std::move(now)});
-  }
-  touched_.clear();
-  std::ranges::stable_partition(changes, [](const ResultChange& change) { return change.now == nullptr; });
-  return changes;
 }
 
 std::vector<ResultRow> TopResult::rows() const {

@@ -16,13 +16,13 @@ class TopResult final : public LiveResult {
   TopResult(uint64_t limit, model::TablePtr table, ResultSource source);
 
   uint64_t load_limit() const override { return limit_ + most_further_; }
-  Result<std::vector<ResultChange>> take_changes() override;
   bool wants_reload() const override { return !is_complete_ && further_.size() < most_further_ / 4; }
   std::vector<ResultRow> rows() const override;
 
  protected:
   Result<> load_row(model::Row values) override;
   Result<> loaded() override;
+  Result<RowPtr> current(const std::string& key) override { return shown(key); }
   void add(const storage::RowChange& change, model::Row values) override;
   void remove(const storage::RowChange& change, model::Row values) override;
   bool removes_by_key() const override { return true; }
@@ -33,7 +33,7 @@ class TopResult final : public LiveResult {
 
   void insert(std::string place, ResultRow row);
   // Before the row enters or leaves the first ones.
-  void note(const std::string& key);
+  void note_shown(const std::string& key) { note(key, shown(key)); }
   RowPtr shown(const std::string& key) const;
   static size_t bytes_of(const std::string& place, const ResultRow& row);
   void erase(Places& from, Places::iterator at);
@@ -44,7 +44,6 @@ class TopResult final : public LiveResult {
   Places first_;             // at most limit_; fewer only if further_ is empty
   Places further_;
   std::unordered_map<std::string, std::string> place_of_;  // by the row's key
-  std::map<std::string, RowPtr> touched_;                  // by key: what was shown at the last take_changes()
 };
 
 }  // namespace kalamdb::live

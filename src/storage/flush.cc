@@ -115,11 +115,15 @@ Result<> flush_scope(const SegmentsContext& context, const model::TablePtr& tabl
 
 }  // namespace
 
+RecordWrite directory_record(const Location& location) {
+  return {hot::RecordSpace::kDirectory, location.record_key, location.record, std::nullopt};
+}
+
 Result<> record_directory(const SegmentsContext& context, const Location& location) {
   KALAM_TRY(const auto known, context.store.get_record(hot::RecordSpace::kDirectory, location.record_key, nullptr));
   if (known) return {};
   CommitRequest request;
-  request.records.push_back({hot::RecordSpace::kDirectory, location.record_key, location.record, std::nullopt});
+  request.records.push_back(directory_record(location));
   request.always_sync = true;
   KALAM_CHECK(context.committer.commit(std::move(request)));
   return {};

@@ -23,6 +23,8 @@ namespace kalamdb::storage {
 Result<> flush_scopes(const SegmentsContext& context, const model::TablePtr& table, std::span<const ScopeUsers> scopes,
                       FlushResult& result);
 
+// The record that keeps a table's directory settled.
+RecordWrite directory_record(const Location& location);
 // Before anything is written there: what a crash leaves of a table's first segment is found by the directory's record.
 Result<> record_directory(const SegmentsContext& context, const Location& location);
 

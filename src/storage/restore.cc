@@ -7,6 +7,7 @@
 #include "cold/deletion_vector.h"
 #include "hot/keys.h"
 #include "storage/backup.h"
+#include "storage/flush.h"
 #include "storage/flush_cursor.h"
 #include "storage/storage.h"
 
@@ -34,10 +35,6 @@ Result<nlohmann::json> read_restore(const hot::Store& store) {
 
 RecordWrite restore_record(const nlohmann::json& json) {
   return {.space = RecordSpace::kMeta, .key = std::string(kRestore), .value = json.dump(), .expected = std::nullopt};
-}
-
-RecordWrite directory_record(const Location& location) {
-  return {RecordSpace::kDirectory, location.record_key, location.record, std::nullopt};
 }
 
 // From here on a crash leaves nothing that is not found again.

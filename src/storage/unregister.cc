@@ -1,6 +1,7 @@
 // UNREGISTER TABLE and the folders that REGISTER TABLE reads, as Storage offers them.
 #include "cold/directory_store.h"
 #include "hot/keys.h"
+#include "storage/flush.h"
 #include "storage/manifest_rebuild.h"
 #include "storage/storage_impl.h"
 
@@ -51,9 +52,7 @@ Result<std::optional<cold::BackupTable>> StorageImpl::unregister(TableId id, con
   const std::scoped_lock lock(mutexes->maintenance, mutexes->segments);
   KALAM_TRY(const Location home, segment_files_.home(*table));
   // First, so that this is the directory after a crash too.
-  CommitRequest settled;
-  settled.records.push_back({RecordSpace::kDirectory, home.record_key, home.record, std::nullopt});
-  KALAM_CHECK(committer_->commit(std::move(settled)));
+  KALAM_CHECK(record_directory(segments_context(stop), home));
   const cold::BackupPlace place{home.objects, home.directory + "/"};
   KALAM_TRY(auto written, written_before(place, job_id));
   if (!written) {

@@ -8,8 +8,9 @@ import time
 
 import pytest
 from kalam_testlib import Server, ServerConfig, wait_until
-from kalam_testlib.http_client import wait_for_job
+from kalam_testlib.http_client import wait_for_failure, wait_for_job
 from kalam_testlib.s3 import S3Service
+from kalam_testlib.server import files_of
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +22,7 @@ def server():
 
 def job_error(root, statement):
     """Runs a statement that starts a job, waits until that has failed, and returns why."""
-    job_id = root.result(statement)["message"].rsplit("Job ID: ", 1)[1]
-
-    def ended():
-        status, message = root.rows("SELECT status, message FROM system.jobs WHERE job_id = $1", [job_id])[0]
-        assert status != "completed", message
-        return message if status == "failed" else None
-
-    return wait_until(ended, f"the failure of job {job_id}")
-
-
-def files_of(directory):
-    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+    return wait_for_failure(root, root.result(statement)["message"].rsplit("Job ID: ", 1)[1])
 
 
 def make_database(root, ns, alice):

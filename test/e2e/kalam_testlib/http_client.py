@@ -97,6 +97,17 @@ def wait_for_job(root, job_id, timeout_s=DEADLINE_S):
     return json.loads(wait_until(ended, f"the end of job {job_id}", timeout_s))
 
 
+def wait_for_failure(root, job_id):
+    """Waits until the job has failed, and returns why."""
+
+    def ended():
+        status, message = root.rows("SELECT status, message FROM system.jobs WHERE job_id = $1", [job_id])[0]
+        assert status != "completed", message
+        return message if status == "failed" else None
+
+    return wait_until(ended, f"the failure of job {job_id}")
+
+
 class Client:
     """Talks to one server as one user: by token, or without identity when `token` is None."""
 

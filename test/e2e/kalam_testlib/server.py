@@ -34,6 +34,11 @@ class StartError(Exception):
         super().__init__(f"exit status {code}: {stderr}")
 
 
+def files_of(directory):
+    """The files below a directory, by their names in it."""
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+
+
 class ServerConfig:
     """The configuration file: defaults that suit tests, changed by section, e.g. ServerConfig(auth={"bcrypt_cost": 5}).
     What is no dictionary is a setting without a section."""
