@@ -81,6 +81,7 @@ class TestTable : public TableScan {
     for (const auto position : positions) deleted->add(position);
     segments_[segment].deleted = std::move(deleted);
   }
+  void show_only(size_t segment, PositionRange visible) { segments_[segment].visible = visible; }
   void forget_stats() {
     for (Segment& segment : segments_) segment.columns = nullptr;
   }

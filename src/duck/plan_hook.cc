@@ -183,8 +183,14 @@ void guard_simplifications(LogicalOperator& op) {
   for (auto& child : op.children) guard_simplifications(*child);
 }
 
+void allow_late_materialization_below(LogicalOperator& op) {
+  if (op.type == LogicalOperatorType::LOGICAL_GET) allow_late_materialization(op.Cast<duckdb::LogicalGet>());
+  for (auto& child : op.children) allow_late_materialization_below(*child);
+}
+
 void before_optimizing(duckdb::OptimizerExtensionInput& input, duckdb::unique_ptr<LogicalOperator>& plan) {
   guard_simplifications(*plan);
+  allow_late_materialization_below(*plan);
   auto state = input.context.registered_state->Get<QueryState>(QueryState::kKey);
   if (!state || state->planned || state->plain) return;
   state->planned = true;

@@ -25,6 +25,7 @@ namespace {
 
 // Virtual column ids, beside DuckDB's own few at the start of their range.
 constexpr column_t kSegmentIdColumnId = (column_t{1} << 63) + 500;
+constexpr column_t kRowSourceColumnId = (column_t{1} << 63) + 501;  // the hot rows, or which segment
 constexpr column_t kHiddenColumnBase = (column_t{1} << 63) + 1000;  // plus the ordinal
 constexpr column_t kPositionColumnId = duckdb::MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER;
 
@@ -217,8 +218,8 @@ class TableFileReader : public duckdb::MultiFileReader {
       return duckdb::make_uniq<duckdb::BoundConstantExpression>(segment ? duckdb::Value::UBIGINT(segment->id)
                                                                         : duckdb::Value(type));
     }
-    if (column_id == kPositionColumnId && !segment)
-      return duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value(type));
+    if (column_id == kRowSourceColumnId)
+      return duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value::UBIGINT(segment ? segment->id + 1 : 0));
     return MultiFileReader::GetConstantVirtualColumn(data, column_id, type);
   }
 
@@ -227,7 +228,11 @@ class TableFileReader : public duckdb::MultiFileReader {
       const duckdb::vector<duckdb::MultiFileColumnDefinition>& local_columns, idx_t& column_id, const LogicalType& type,
       duckdb::MultiFileLocalIndex local_index,
       duckdb::optional_ptr<duckdb::MultiFileColumnDefinition>& reference) override {
-    if (const auto* column = scan_column_definition(*target_, column_id)) {
+    const auto* column = scan_column_definition(*target_, column_id);
+    // Hot rows have no position, but a `_seq` each.
+    if (column_id == kPositionColumnId && !TableFileList::segment_of(*target_, data.reader->file))
+      column = target_->table->find_column(model::kSeqColumn);
+    if (column) {
       reference = &hidden_[column - target_->table->columns.data()];
       return nullptr;
     }
@@ -270,6 +275,10 @@ duckdb::virtual_column_map_t virtual_columns(duckdb::ClientContext&,
   }
   bind_data->Cast<duckdb::MultiFileBindData>().virtual_columns = columns;
   return columns;
+}
+
+duckdb::vector<column_t> row_id_columns(duckdb::ClientContext&, duckdb::optional_ptr<duckdb::FunctionData>) {
+  return {kRowSourceColumnId, kPositionColumnId};
 }
 
 // The number of hot rows, exact where counting them is quick: the estimate may be far off.
@@ -318,6 +327,21 @@ column_t scan_column_id(const ScanTarget& target, const model::ColumnDefinition&
   return id;
 }
 
+void allow_late_materialization(duckdb::LogicalGet& get) {
+  const ScanTarget* target = scan_target(get);
+  if (!target || !target->source.scan) return;
+  // What is hot is read twice as a whole; of segments, the second time just the row groups of the result's rows.
+  constexpr uint64_t kColdRows = 100'000, kColdPerHot = 10;
+  const uint64_t hot = target->memory_row_estimate();
+  const uint64_t cold = target->row_estimate() - hot;
+  if (cold < kColdRows || cold < hot * kColdPerHot) return;
+  get.virtual_columns.emplace(kRowSourceColumnId, duckdb::TableColumn("", LogicalType::UBIGINT));
+  get.virtual_columns.emplace(kPositionColumnId, duckdb::TableColumn("", LogicalType::BIGINT));
+  get.bind_data->Cast<duckdb::MultiFileBindData>().virtual_columns = get.virtual_columns;
+  get.function.get_row_id_columns = row_id_columns;
+  get.function.late_materialization = true;
+}
+
 std::vector<std::string> hidden_columns(const ScanTarget& target) {
   std::vector<std::string> names;
   for (const auto& column : target.table->columns)
@@ -342,7 +366,7 @@ void register_table_scan(duckdb::DatabaseInstance& database) {
   scan.dynamic_to_string = nullptr;
   scan.get_bind_info = nullptr;
   scan.get_partition_stats = nullptr;
-  scan.get_row_id_columns = nullptr;
+  scan.get_row_id_columns = nullptr;  // see allow_late_materialization
   scan.late_materialization = false;
   scan.serialize = nullptr;
   scan.deserialize = nullptr;

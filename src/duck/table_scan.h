@@ -21,6 +21,9 @@ const ScanTarget* scan_target(const duckdb::LogicalGet& get);
 const model::ColumnDefinition* scan_column_definition(const ScanTarget& target, duckdb::column_t column_id);
 // The column id under which such a scan offers a stored column.
 duckdb::column_t scan_column_id(const ScanTarget& target, const model::ColumnDefinition& column);
+// Lets the optimiser read the columns that only a query's result needs for the rows of the result alone, where that
+// pays: rows are told apart by where they lie. (DuckDB's late materialisation.)
+void allow_late_materialization(duckdb::LogicalGet& get);
 // Names that `*` leaves out but that can be selected.
 std::vector<std::string> hidden_columns(const ScanTarget& target);
 
