@@ -68,15 +68,33 @@ inline void raise_file_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// A connected socket to 127.0.0.1, blocking and without Nagle's delay. The caller owns the descriptor.
-inline int connect_to(int64_t port) {
+// 127.0.0.<host>
+inline sockaddr_in loopback(int64_t port, size_t host = 1) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(static_cast<uint32_t>(INADDR_LOOPBACK - 1 + host));
+  return address;
+}
+
+struct Connecting {
+  size_t host = 1;             // connects from this loopback address
+  bool small_buffers = false;  // the network holds little of what is not read
+};
+
+// A connected socket to 127.0.0.1, blocking and without Nagle's delay. The caller owns the descriptor.
+inline int connect_to(int64_t port, const Connecting& how = {}) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) die("cannot open a socket: too many open files?");
-  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  if (how.small_buffers) {
+    const int buffer = 4096, segment = 536;  // the other side's buffer goes by it
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+  }
+  const sockaddr_in from = loopback(0, how.host);
+  if (how.host != 1 && ::bind(fd, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0) die("cannot bind");
+  const sockaddr_in address = loopback(port);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     die("cannot connect to port " + std::to_string(port));
   }
   const int on = 1;
@@ -113,11 +131,11 @@ inline std::string http_request(std::string_view path, std::string_view authoriz
   return request + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
-// Inserts a row of the columns id BIGINT, body TEXT; `body` needs no escaping in JSON.
+// Inserts a row of the columns id BIGINT, body TEXT; `body` needs no escaping in JSON. `more` ends the statement.
 inline std::string insert_request(std::string_view authorization, const std::string& table, uint64_t id,
-                                  const std::string& body) {
+                                  const std::string& body, const std::string& more = "") {
   return http_request("/v1/api/sql", authorization,
-                      R"({"sql":"INSERT INTO )" + table + " (id, body) VALUES ($1, $2)\",\"params\":[" +
+                      R"({"sql":"INSERT INTO )" + table + " (id, body) VALUES ($1, $2)" + more + "\",\"params\":[" +
                           std::to_string(id) + ",\"" + body + "\"]}");
 }
 
@@ -148,18 +166,24 @@ inline std::string text_frame(std::string_view payload) {
   return frame.append(4, '\0').append(payload);
 }
 
-// A WebSocket that is subscribed to `sql` (under the id "s") and has had its first batch of rows, which must be small.
-inline int subscribe(int64_t port, std::string_view authorization, std::string_view sql) {
-  const int fd = connect_to(port);
-  send_all(fd,
-           "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAuthorization: " +
-               std::string(authorization) + "\r\n\r\n");
+inline std::string upgrade_request(std::string_view authorization) {
+  return "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAuthorization: " +
+         std::string(authorization) + "\r\n\r\n";
+}
+
+// Under the id "s".
+inline std::string subscribe_frame(std::string_view sql) {
+  return text_frame(R"({"type":"subscribe","subscription":{"id":"s","sql":")" + std::string(sql) +
+                    "\",\"options\":{}}}");
+}
+
+// Subscribes a socket to `sql` and waits for its first batch of rows, which must be small.
+inline void subscribe(int fd, std::string_view authorization, std::string_view sql) {
+  send_all(fd, upgrade_request(authorization));
   receive_until(fd, "auth_success");
-  send_all(fd, text_frame(R"({"type":"subscribe","subscription":{"id":"s","sql":")" + std::string(sql) +
-                          "\",\"options\":{}}}"));
+  send_all(fd, subscribe_frame(sql));
   receive_until(fd, "initial_data_batch");
-  return fd;
 }
 
 }  // namespace bench

@@ -4,8 +4,9 @@
 // program. Prints one JSON line. The same code measures KalamDB, NATS and Redis: a delivery is found by its payload.
 //
 //   fan_out --system=kalam|nats|redis --port=8080 [--authorization="Bearer ..."] [--table=bench.t]
-//           [--subscribers=1000] [--seconds=2, of each half]
-// The table's columns are id BIGINT, body TEXT; it must be empty.
+//           [--subscribers=1000] [--seconds=2, of each half] [--stalled=0]
+// With --stalled there are as many more that read nothing, for which no change waits; much is sent before the first
+// half, so that by then the server holds it for them. The table's columns are id BIGINT, body TEXT; it must be empty.
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -43,8 +44,9 @@ class FanOut {
   explicit FanOut(const Options& options)
       : options_(options), system_(options.text("system")), port_(options.number("port")), slots_(kSlots) {
     if (system_ != "kalam" && system_ != "nats" && system_ != "redis") die("unknown --system " + system_);
+    for (int64_t i = 0; i < options.number("stalled"); ++i) open_subscriber({.small_buffers = true});
     subscribers_.resize(static_cast<size_t>(options.number("subscribers")));
-    for (size_t i = 0; i < subscribers_.size(); ++i) watch(subscribers_[i].fd = open_subscriber(), i);
+    for (size_t i = 0; i < subscribers_.size(); ++i) watch(subscribers_[i].fd = open_subscriber({}), i);
     for (size_t i = 0; i < kSlots; ++i) {
       if (system_ == "kalam" || i == 0) {
         watch(slots_[i].fd = open_publisher(), subscribers_.size() + i);
@@ -56,6 +58,7 @@ class FanOut {
 
   void run() {
     const int64_t phase_ns = options_.number("seconds") * 1'000'000'000;
+    if (options_.number("stalled") > 0) run_full(phase_ns);
     run_paced(phase_ns);
     const double p50 = percentile(latencies_ms_, 0.5);
     const double p99 = percentile(latencies_ms_, 0.99);
@@ -73,11 +76,12 @@ class FanOut {
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl failed");
   }
 
-  int open_subscriber() {
+  int open_subscriber(const Connecting& how) {
+    const int fd = connect_to(port_, how);
     if (system_ == "kalam") {
-      return subscribe(port_, options_.text("authorization"), "SELECT * FROM " + options_.text("table"));
+      subscribe(fd, options_.text("authorization"), "SELECT * FROM " + options_.text("table"));
+      return fd;
     }
-    const int fd = connect_to(port_);
     if (system_ == "nats") {
       send_all(fd, "CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB bench 1\r\nPING\r\n");
       receive_until(fd, "PONG\r\n");
@@ -240,7 +244,8 @@ int main(int argc, char** argv) {
                          {"authorization", ""},
                          {"table", "bench.t"},
                          {"subscribers", "1000"},
-                         {"seconds", "2"}});
+                         {"seconds", "2"},
+                         {"stalled", "0"}});
   raise_file_limit();
   FanOut(options).run();
 }

@@ -45,7 +45,8 @@ void insert_one(int http, int socket, const std::string& request, Samples& sampl
 int main(int argc, char** argv) {
   const Options options(argc, argv, {{"port", "8080"}, {"authorization", ""}, {"table", "bench.t"}, {"count", "300"}});
   const std::string& table = options.text("table");
-  const int socket = subscribe(options.number("port"), options.text("authorization"), "SELECT * FROM " + table);
+  const int socket = connect_to(options.number("port"));
+  subscribe(socket, options.text("authorization"), "SELECT * FROM " + table);
   const int http = connect_to(options.number("port"));
   Samples samples;
   for (int64_t i = 0; i < options.number("count"); ++i) {
