@@ -171,7 +171,8 @@ void filters(benchmark::State& state) {
       .bind = [&](const live::GroupQuery& query) { return engine->bind_predicate(*query.statement, query.table, {}); },
       .load = {},
       .post = {}};
-  live::Hub hub;
+  const platform::SystemClock clock;
+  live::Hub hub(clock, {});
   std::vector<live::SubscriptionPtr> subscriptions;
   for (int64_t room = 0; room < count; ++room) {
     live::GroupQuery query;

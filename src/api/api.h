@@ -32,7 +32,6 @@ struct ApiOptions {
   size_t max_message_bytes = 1 << 20;        // security.max_ws_message_size
   size_t max_queued_bytes = 4 << 20;         // live.queue_bytes_per_connection
   size_t max_queued_bytes_total = 1 << 30;   // live.queue_bytes_total
-  size_t max_live_result_bytes = 256 << 20;  // live.max_result_bytes
   int64_t lag_timeout_ms = 60'000;           // live.lag_timeout_secs
   std::vector<std::string> allowed_origins;  // security.cors.allowed_origins; empty: any
   bool strict_origin_check = false;          // security.strict_ws_origin_check

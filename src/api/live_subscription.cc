@@ -26,17 +26,9 @@ std::string options_json(const protocol::Subscribe& message) {
   return json.dump();
 }
 
-// A result is small, and what was in it before is not kept: who comes back takes it anew.
 Result<> check_options(const live::GroupQuery& query, const std::optional<protocol::SubscribeOptions>& options) {
-  if (query.shape.kind == duck::LiveKind::kRows || !options) return {};
-  if (options->from) {
-    return fail(ErrorCode::kCursorTooOld,
-                "A query with ORDER BY or aggregates cannot be resumed; subscribe without `from`");
-  }
-  if (options->last_rows) {
-    return fail(ErrorCode::kInvalidOperation, "last_rows is not for queries with ORDER BY or aggregates");
-  }
-  return {};
+  if (query.shape.kind == duck::LiveKind::kRows || !options || !options->last_rows || options->from) return {};
+  return fail(ErrorCode::kInvalidOperation, "last_rows is not for queries with ORDER BY or aggregates");
 }
 
 }  // namespace
@@ -167,7 +159,7 @@ Result<> LiveSubscriptions::catch_up(Entry& entry) {
       continue;
     }
     if (entry.missed == nullptr) KALAM_CHECK(begin_catching_up(entry));
-    std::vector<live::FirstRows::Change> changes;
+    std::vector<live::ChangeTail> changes;
     KALAM_TRY(const bool more, entry.missed->next_changes(changes, kCatchUpBytes));
     std::vector<net::FramePtr> frames;
     append_frames(entry, changes, frames);
@@ -228,7 +220,7 @@ Result<std::shared_ptr<const live::GroupQuery>> LiveSubscriptions::resolve(const
 
 live::GroupServices LiveSubscriptions::group_services() const {
   const auto& services = services_.queries.services();
-  const size_t max_bytes = services_.options.max_live_result_bytes;
+  const size_t max_bytes = services_.hub.result_limits().max_bytes;
   return {.bind =
               [&services, caller = caller_](const live::GroupQuery& query) {
                 return services.engine.bind_predicate(*query.statement, query.table,
@@ -236,8 +228,7 @@ live::GroupServices LiveSubscriptions::group_services() const {
               },
           .load = [&services, caller = caller_, max_bytes](
                       const live::GroupQuery& query) { return live::load_result(services, caller, query, max_bytes); },
-          .post = [&workers = services_.workers](std::function<void()> task) { return workers.post(std::move(task)); },
-          .max_result_bytes = max_bytes};
+          .post = [&workers = services_.workers](std::function<void()> task) { return workers.post(std::move(task)); }};
 }
 
 void LiveSubscriptions::do_subscribe(protocol::Subscribe message) {
@@ -309,13 +300,14 @@ Result<> LiveSubscriptions::begin_rows(Entry& entry) {
 }
 
 Result<> LiveSubscriptions::begin_result(Entry& entry) {
-  auto snapshot = services_.hub.result_of(entry.subscription);
-  entry.waits_for_result = snapshot == nullptr;
-  if (snapshot == nullptr) return {};
-  const auto& fields = snapshot->form.encoder->fields();
-  const uint64_t rows = snapshot->rows.size();
-  entry.reader =
-      std::make_unique<live::ResultReader>(std::move(snapshot), entry.options.value_or(protocol::SubscribeOptions{}));
+  const auto options = entry.options.value_or(protocol::SubscribeOptions{});
+  KALAM_TRY(auto start, services_.hub.start_result(entry.subscription, options.from));
+  entry.waits_for_result = !start;
+  if (!start) return {};
+  auto reader = std::make_unique<live::ResultReader>(*std::move(start), options);
+  const auto& fields = reader->snapshot().form.encoder->fields();
+  const uint64_t rows = reader->rows().size();
+  entry.reader = std::move(reader);
   return send_first(entry, fields, rows);
 }
 
@@ -358,7 +350,7 @@ Result<> LiveSubscriptions::send_batch(Entry& entry, live::FirstRows::Batch batc
   return {};
 }
 
-void LiveSubscriptions::append_frames(const Entry& entry, std::span<const live::FirstRows::Change> changes,
+void LiveSubscriptions::append_frames(const Entry& entry, std::span<const live::ChangeTail> changes,
                                       std::vector<net::FramePtr>& frames) const {
   for (const auto& change : changes) {
     frames.push_back(live::make_frame(protocol::change_message(entry.subscription->id(), change.tail), format_));

@@ -81,7 +81,7 @@ class LiveSubscriptions : public std::enable_shared_from_this<LiveSubscriptions>
   live::GroupServices group_services() const;
   // Sends a batch and, behind the last one, what waited.
   Result<> send_batch(Entry& entry, live::FirstRows::Batch batch, net::FramePtr before);
-  void append_frames(const Entry& entry, std::span<const live::FirstRows::Change> changes,
+  void append_frames(const Entry& entry, std::span<const live::ChangeTail> changes,
                      std::vector<net::FramePtr>& frames) const;
   // Of what `rows` has read; behind the last of it the subscription is live, or behind.
   void send_rows(Entry& entry, const live::FirstRows& rows, std::vector<net::FramePtr> frames, bool has_more);

@@ -46,7 +46,6 @@ struct GroupServices {
   std::function<Result<LoadedResult>(const GroupQuery& query)> load;
   // Runs a task on a thread that may be blocked; false when none takes it.
   std::function<bool(std::function<void()> task)> post;
-  size_t max_result_bytes = 256 << 20;
 };
 
 // Writes the changes of one table for one projection. Immutable.
@@ -77,6 +76,12 @@ class ChangeEncoder {
   std::vector<protocol::Field> fields_;  // of the acknowledgement
   std::vector<Column> columns_;          // every column of the table
   protocol::RowObjectEncoder rows_;      // over columns_
+};
+
+// A change as the tail of a message.
+struct ChangeTail {
+  Seq seq = 0;
+  std::string tail;
 };
 
 // What the members are told at a place in the order of changes. `text`: the tail of a message, nullopt: nothing; an

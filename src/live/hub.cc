@@ -24,7 +24,8 @@ net::FramePtr ack_frame(const Group& group, const Subscription& subscription) {
 
 }  // namespace
 
-Hub::Hub() : thread_([this](const std::stop_token& stop) { work(stop); }) {}
+Hub::Hub(const platform::Clock& clock, ResultLimits limits)
+    : clock_(clock), limits_(limits), thread_([this](const std::stop_token& stop) { work(stop); }) {}
 
 void Hub::publish(const storage::ChangeSetPtr& changes) {
   const std::lock_guard lock(queue_mutex_);
@@ -87,6 +88,7 @@ auto Hub::change_indexed(Group& group, const Change& change) {
 Result<> Hub::add(const GroupQuery& query, const SubscriptionPtr& subscription, const GroupServices& services) {
   Result<> added;
   change_groups([&] {
+    end_lingering();
     added = [&]() -> Result<> {
       const Scope scope = scope_of(query);
       const std::string key = group_key(query);
@@ -102,13 +104,13 @@ Result<> Hub::add(const GroupQuery& query, const SubscriptionPtr& subscription, 
         if (const auto made = make_group(entry, query, services); !made) {
           groups.entries.erase(key);
           if (groups.entries.empty()) scopes_.erase(scope);
-          if (places_.empty()) set_watched(false);
+          if (scopes_.empty()) set_watched(false);
           return made;
         }
         groups.index.add(entry.group.get());
       }
       entry.group->members().push_back(subscription);
-      places_.emplace(subscription.get(), std::pair(scope, key));
+      places_.emplace(subscription.get(), entry.group.get());
       set_watched(true);
       return {};
     }();
@@ -123,7 +125,7 @@ Result<> Hub::make_group(Entry& entry, const GroupQuery& query, const GroupServi
     entry.group = std::make_shared<RowGroup>(query, std::move(predicate), services.bind);
     return {};
   }
-  entry.group = std::make_shared<ResultGroup>(query, services.max_result_bytes);
+  entry.group = std::make_shared<ResultGroup>(query, limits_.max_bytes);
   // Commits from here on wait for what is read, which is begun behind this.
   set_watched(true);
   return start_loading(entry);
@@ -141,7 +143,9 @@ void Hub::install(const std::weak_ptr<Group>& group, Result<LoadedResult> loaded
   change_groups([&] {
     const auto found = group.lock();
     // Without members it is on its way out.
-    if (found != nullptr && !found->members().empty()) install_locked(*found->result(), std::move(loaded));
+    if (found == nullptr || found->members().empty()) return;
+    install_locked(*found->result(), std::move(loaded));
+    bound_results();
   });
 }
 
@@ -164,39 +168,89 @@ void Hub::install_locked(ResultGroup& group, Result<LoadedResult> loaded) {
 }
 
 void Hub::keep_loaded(ResultGroup& group) {
-  if (!group.wants_load() || group.members().empty()) return;
-  if (const auto started = start_loading(*find_locked(group.members().front().get())); !started) {
-    end(group, started.error());
+  count_bytes(group);
+  if (!group.wants_load()) return;
+  if (group.members().empty()) return erase_group(group);
+  if (const auto started = start_loading(entry_of(group)); !started) end(group, started.error());
+}
+
+void Hub::count_bytes(ResultGroup& group) {
+  result_bytes_ -= group.counted_bytes;
+  group.counted_bytes = group.bytes();
+  result_bytes_ += group.counted_bytes;
+}
+
+void Hub::bound_results() {
+  while (result_bytes_ > limits_.max_bytes_total) {
+    Group* largest = nullptr;
+    size_t bytes = 0;
+    bool is_used = true;
+    for_each_group([&](const Scope&, const Entry& entry) {
+      const ResultGroup* const result = entry.group->result();
+      if (result == nullptr) return;
+      // Those that nobody subscribes to go first.
+      const bool with_members = !entry.group->members().empty();
+      if (std::pair(!with_members, result->counted_bytes) < std::pair(!is_used, bytes)) return;
+      largest = entry.group.get();
+      is_used = with_members;
+      bytes = result->counted_bytes;
+    });
+    end(*largest, Error(ErrorCode::kResultTooLarge, "The results of all live queries need more than the " +
+                                                        std::to_string(limits_.max_bytes_total) +
+                                                        " bytes of live.result_bytes_total"));
   }
 }
 
-Hub::Entry* Hub::find_locked(const Subscription* subscription) {
-  const auto place = places_.find(subscription);
-  if (place == places_.end()) return nullptr;
-  return &scopes_.find(place->second.first)->second.entries.find(place->second.second)->second;
+bool Hub::linger(Group& group) {
+  ResultGroup* const result = group.result();
+  if (limits_.linger_us == 0 || result == nullptr || !result->is_settled()) return false;
+  result->lingers_until_us = clock_.monotonic_us() + limits_.linger_us;
+  lingering_.push_back(entry_of(group).group);
+  end_lingering();
+  return true;
 }
 
-ResultSnapshotPtr Hub::result_of(const SubscriptionPtr& subscription) {
+void Hub::end_lingering() {
+  const int64_t now_us = clock_.monotonic_us();
+  while (!lingering_.empty()) {
+    const auto group = lingering_.front().lock();
+    const bool is_over = group == nullptr || !group->members().empty() || group->result()->lingers_until_us <= now_us;
+    if (!is_over && lingering_.size() <= kMaxLingering) return;
+    lingering_.pop_front();
+    if (group != nullptr && group->members().empty()) erase_group(*group);
+  }
+}
+
+Group* Hub::find_locked(const Subscription* subscription) {
+  const auto place = places_.find(subscription);
+  return place == places_.end() ? nullptr : place->second;
+}
+
+Hub::Entry& Hub::entry_of(const Group& group) {
+  return scopes_.find(scope_of(group.query()))->second.entries.find(group_key(group.query()))->second;
+}
+
+Result<std::optional<ResultStart>> Hub::start_result(const SubscriptionPtr& subscription, std::optional<Seq> from) {
   const std::lock_guard lock(mutex_);
-  const Entry* const entry = find_locked(subscription.get());
-  return entry == nullptr ? nullptr : entry->group->result()->snapshot();
+  Group* const group = find_locked(subscription.get());
+  if (group == nullptr || !group->result()->is_loaded()) return std::nullopt;
+  KALAM_TRY(auto start, group->result()->start(from));
+  return start;
 }
 
 void Hub::knows(const SubscriptionPtr& subscription, const ResultSnapshot& snapshot) {
   const std::lock_guard lock(mutex_);
-  if (const Entry* const entry = find_locked(subscription.get())) {
-    entry->group->result()->knows(subscription, snapshot);
-  }
+  if (Group* const group = find_locked(subscription.get())) group->result()->knows(subscription, snapshot);
 }
 
 bool Hub::catch_up(const SubscriptionPtr& subscription, size_t max_bytes) {
   bool is_live = true;
   change_groups([&] {
-    const Entry* const entry = find_locked(subscription.get());
-    if (entry == nullptr) return;
-    ResultGroup& group = *entry->group->result();
+    Group* const found = find_locked(subscription.get());
+    if (found == nullptr) return;
+    ResultGroup& group = *found->result();
     auto missed = group.catch_up(subscription, max_bytes);
-    if (!missed) return end({subscription}, "SUBSCRIPTION_FAILED", missed.error().message);
+    if (!missed) return end(subscription, "SUBSCRIPTION_FAILED", missed.error().message);
     std::vector<net::FramePtr> frames;
     if (missed->fields_changed) frames.push_back(ack_frame(group, *subscription));
     for (const std::string& message : missed->messages) {
@@ -220,21 +274,21 @@ void Hub::remove(const SubscriptionPtr& subscription) {
 }
 
 void Hub::erase_locked(const SubscriptionPtr& subscription) {
-  const auto place = places_.find(subscription.get());
-  if (place == places_.end()) return;
-  const auto& [scope, key] = place->second;
-  const auto groups = scopes_.find(scope);
-  const auto entry = groups->second.entries.find(key);
-  Group& group = *entry->second.group;
-  std::erase(group.members(), subscription);
-  if (ResultGroup* const result = group.result()) result->forget(subscription);
-  if (group.members().empty()) {
-    groups->second.index.remove(&group);
-    groups->second.entries.erase(entry);
-  }
+  Group* const group = find_locked(subscription.get());
+  if (group == nullptr) return;
+  places_.erase(subscription.get());
+  std::erase(group->members(), subscription);
+  if (ResultGroup* const result = group->result()) result->forget(subscription);
+  if (group->members().empty() && !linger(*group)) erase_group(*group);
+}
+
+void Hub::erase_group(Group& group) {
+  if (ResultGroup* const result = group.result()) result_bytes_ -= result->counted_bytes;
+  const auto groups = scopes_.find(scope_of(group.query()));
+  groups->second.index.remove(&group);
+  groups->second.entries.erase(group_key(group.query()));
   if (groups->second.entries.empty()) scopes_.erase(groups);
-  places_.erase(place);
-  if (places_.empty()) set_watched(false);
+  if (scopes_.empty()) set_watched(false);
 }
 
 bool Hub::reserve(const UserId& user, uint32_t limit) {
@@ -313,7 +367,7 @@ Result<> Hub::kill(const std::string& id) {
       std::ranges::copy_if(entry.group->members(), std::back_inserter(found),
                            [&](const SubscriptionPtr& member) { return member->live_id() == id; });
     });
-    end(found, "KILLED", "This live query was killed");
+    for (const auto& subscription : found) end(subscription, "KILLED", "This live query was killed");
   });
   if (found.empty()) return fail(ErrorCode::kNotFound, "Live query " + id + " not found");
   return {};
@@ -321,6 +375,7 @@ Result<> Hub::kill(const std::string& id) {
 
 void Hub::deliver(const std::deque<storage::ChangeSetPtr>& commits) {
   change_groups([&] {
+    end_lingering();
     for (const auto& changes : commits) deliver_locked(changes);
     send_pending();
   });
@@ -364,6 +419,7 @@ void Hub::end_commit() {
       keep_loaded(*group);
     }
   }
+  bound_results();
 }
 
 // Changes of one group that follow each other go to each member together, so that they leave in one write.
@@ -437,30 +493,35 @@ void Hub::send_fields(Group& group) {
 }
 
 void Hub::end_table(TableId table) {
-  std::vector<SubscriptionPtr> ended;
+  std::vector<Group*> ended;
   for_each_group([&](const Scope& scope, const Entry& entry) {
-    const auto& members = entry.group->members();
-    if (scope.table == table) ended.insert(ended.end(), members.begin(), members.end());
+    if (scope.table == table) ended.push_back(entry.group.get());
   });
-  end(ended, "TABLE_DROPPED", "The table of this subscription was dropped");
+  for (Group* const group : ended) end(*group, "TABLE_DROPPED", "The table of this subscription was dropped");
 }
 
 // The query does not fit the table any more.
 void Hub::end_altered(Group& group, const Error& error) {
-  end(std::vector(group.members()), "INVALID_SQL", "The table was altered: " + error.message);
+  end(group, "INVALID_SQL", "The table was altered: " + error.message);
 }
 
 void Hub::end(Group& group, const Error& error) {
   const auto wire = protocol::to_live_error(error, false);
-  end(std::vector(group.members()), wire.code, wire.message);
+  end(group, wire.code, wire.message);
 }
 
-void Hub::end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message) {
-  for (const auto& subscription : subscriptions) {
-    subscription->close(error_frame(subscription->id(), code, message));
-    erase_locked(subscription);
-    ended_.push_back(subscription);
+void Hub::end(Group& group, std::string_view code, const std::string& message) {
+  for (const auto& member : group.members()) {
+    places_.erase(member.get());
+    end(member, code, message);
   }
+  erase_group(group);
+}
+
+void Hub::end(const SubscriptionPtr& subscription, std::string_view code, const std::string& message) {
+  subscription->close(error_frame(subscription->id(), code, message));
+  erase_locked(subscription);
+  ended_.push_back(subscription);
 }
 
 }  // namespace kalamdb::live

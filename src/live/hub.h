@@ -19,19 +19,29 @@
 #include "catalog/user.h"
 #include "live/group_index.h"
 #include "live/result_group.h"
+#include "platform/clock.h"
 #include "query/live_queries.h"
 #include "storage/committer.h"
 
 namespace kalamdb::live {
 
+// Of queries that have a result.
+struct ResultLimits {
+  size_t max_bytes = 256 << 20;      // of memory, each: live.max_result_bytes
+  size_t max_bytes_total = 1 << 30;  // all of them: live.result_bytes_total
+  int64_t linger_us = 60'000'000;    // how long one without subscribers is kept up to date: live.result_linger_secs
+};
+
 // Thread-safe. One thread of its own filters, encodes and delivers, so that the committer never waits for subscribers.
 class Hub : public query::LiveQueries {
  public:
-  Hub();
+  // `clock` must outlive it.
+  Hub(const platform::Clock& clock, ResultLimits limits);
   ~Hub() override { stop(); }
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
+  const ResultLimits& result_limits() const { return limits_; }
   // Live queries that there are.
   size_t size() const;
   // How often a subscriber has fallen behind.
@@ -47,9 +57,9 @@ class Hub : public query::LiveQueries {
   // The last message of the subscription has been sent when this returns. Harmless for one that is not there.
   void remove(const SubscriptionPtr& subscription);
 
-  // Of a subscription whose query has a result: what it begins with, nullptr as long as it is being read. Every change
-  // behind it reaches the subscription.
-  ResultSnapshotPtr result_of(const SubscriptionPtr& subscription);
+  // Of a subscription whose query has a result: what it begins with, nullopt as long as that is being read. Every
+  // change behind it reaches the subscription. Errors: those of ResultGroup::start().
+  Result<std::optional<ResultStart>> start_result(const SubscriptionPtr& subscription, std::optional<Seq> from);
   // One that fell behind while it was given the snapshot.
   void knows(const SubscriptionPtr& subscription, const ResultSnapshot& snapshot);
   // Sends one that is behind about `max_bytes` of what it has missed. True: it is live again.
@@ -101,6 +111,7 @@ class Hub : public query::LiveQueries {
     GroupMessage message;
   };
   static constexpr size_t kMaxPending = 256;
+  static constexpr size_t kMaxLingering = 1000;
 
   // `visit(scope, entry)`, which must not erase any. mutex_ is held.
   template <typename Visit>
@@ -114,7 +125,8 @@ class Hub : public query::LiveQueries {
   auto change_indexed(Group& group, const Change& change);
   static Scope scope_of(const GroupQuery& query) { return {query.table->id, query.scope.value}; }
   // The group of a subscription; nullptr if it is not there. mutex_ is held.
-  Entry* find_locked(const Subscription* subscription);
+  Group* find_locked(const Subscription* subscription);
+  Entry& entry_of(const Group& group);
   // Runs `change` on the groups under the mutex, and tells their subscriptions, when it is free, what was found out.
   template <typename Change>
   void change_groups(const Change& change);
@@ -123,11 +135,18 @@ class Hub : public query::LiveQueries {
   void deliver_locked(const storage::ChangeSetPtr& changes);
   void end_commit();
   Result<> make_group(Entry& entry, const GroupQuery& query, const GroupServices& services);
+  void erase_group(Group& group);
   Result<> start_loading(Entry& entry);
   void install(const std::weak_ptr<Group>& group, Result<LoadedResult> loaded);
   void install_locked(ResultGroup& group, Result<LoadedResult> loaded);
-  // Reads the group's result again if it wants that; ends its members if nobody can.
+  // Behind a change of the group's result. Reads it again if that must be; may end the group.
   void keep_loaded(ResultGroup& group);
+  // Keeps the result for those who come back; false if it is of no use to them.
+  bool linger(Group& group);
+  void end_lingering();
+  void count_bytes(ResultGroup& group);
+  // Ends results until they are within the bounds together.
+  void bound_results();
   void send_fields(Group& group);
   void send_pending();
   void send_run(Group& group, std::span<const Pending> run);
@@ -135,11 +154,15 @@ class Hub : public query::LiveQueries {
   void alter_table(const model::TablePtr& table);
   void alter_group(Entry& entry, const model::TablePtr& table);
   void end_table(TableId table);
-  void end(const std::vector<SubscriptionPtr>& subscriptions, std::string_view code, const std::string& message);
+  void end(const SubscriptionPtr& subscription, std::string_view code, const std::string& message);
+  // Of a group it is the end with that.
+  void end(Group& group, std::string_view code, const std::string& message);
   void end(Group& group, const Error& error);
   void end_altered(Group& group, const Error& error);
   void erase_locked(const SubscriptionPtr& subscription);
 
+  const platform::Clock& clock_;
+  const ResultLimits limits_;
   mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
   std::vector<Pending> pending_;
   std::vector<SubscriptionPtr> lagging_;  // told so once mutex_ is free
@@ -149,7 +172,9 @@ class Hub : public query::LiveQueries {
   std::vector<ResultGroup*> touched_;     // by the commit that is being delivered
   std::vector<Group*> found_;             // for one change
   std::unordered_map<Scope, Groups, ScopeHash> scopes_;
-  std::unordered_map<const Subscription*, std::pair<Scope, std::string>> places_;
+  std::unordered_map<const Subscription*, Group*> places_;
+  std::deque<std::weak_ptr<Group>> lingering_;  // results without subscribers, in the order of their end
+  size_t result_bytes_ = 0;                     // of all results
 
   std::mutex users_mutex_;
   std::unordered_map<UserId, uint32_t> subscriptions_of_;

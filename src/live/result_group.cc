@@ -1,6 +1,7 @@
 #include "live/result_group.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace kalamdb::live {
 
@@ -67,6 +68,7 @@ Result<> ResultGroup::tell(std::vector<ResultChange> changes, const ResultForm& 
   if (last_.empty()) return {};
   snapshot_.reset();
   for (const ResultChange& change : last_) {
+    history_.add(change.key, seq_, change.now == nullptr ? change.before : nullptr);
     KALAM_TRY(std::string message, message_for(change, before));
     messages.push_back({seq_, std::move(message)});
   }
@@ -106,16 +108,43 @@ Result<ResultGroup::Installed> ResultGroup::install(LoadedResult loaded, std::ve
   KALAM_CHECK(apply(waiting, one_by_one));
   seq_ = std::max(seq_, reached);
   snapshot_.reset();
-  if (!installed.is_first) KALAM_CHECK(tell(changes_since(before), before.form, messages));
+  if (installed.is_first) {
+    history_.restart(seq_);
+    return installed;
+  }
+  KALAM_CHECK(tell(changes_since(before), before.form, messages));
+  // Who has this `_seq` may have it with what was before, or behind.
+  if (!last_.empty() || installed.fields_changed) history_.restart(seq_ + 1);
   return installed;
 }
 
 ResultSnapshotPtr ResultGroup::snapshot() {
-  if (result_ == nullptr) return nullptr;
   if (snapshot_ == nullptr || snapshot_->seq != seq_) {
     snapshot_ = std::make_shared<const ResultSnapshot>(form_, result_->rows(), seq_);
   }
   return snapshot_;
+}
+
+Result<ResultStart> ResultGroup::start(std::optional<Seq> from) {
+  ResultStart start{.snapshot = snapshot()};
+  if (!from) return start;
+  if (!history_.reaches(*from)) {
+    return fail(ErrorCode::kCursorTooOld,
+                "What has changed in the result since then is not known any more; subscribe without `from`");
+  }
+  std::unordered_set<std::string> changed;
+  for (auto& change : history_.since(*from)) {
+    if (change.gone == nullptr) {
+      changed.insert(std::move(change.key));
+      continue;
+    }
+    KALAM_TRY(std::string tail, form_.encoder->remove(*change.gone, change.seq, change.seq));
+    start.gone.push_back({change.seq, std::move(tail)});
+  }
+  start.changed.emplace();
+  std::ranges::copy_if(start.snapshot->rows, std::back_inserter(*start.changed),
+                       [&](const ResultRow& row) { return changed.contains(row.key); });
+  return start;
 }
 
 ResultGroup::Rows ResultGroup::by_key(std::vector<ResultRow> rows) {

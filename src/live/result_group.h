@@ -3,7 +3,7 @@
 //
 // The result is read at one commit beside those that go on; changes wait meanwhile, and those that it already holds are
 // left out behind it. It is read again when it runs out of rows, and when its table is altered; the members are told
-// the difference.
+// the difference. What changes is remembered for a while, for those who come back.
 #pragma once
 
 #include <map>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "live/group.h"
+#include "live/result_history.h"
 
 namespace kalamdb::live {
 
@@ -31,9 +32,19 @@ struct ResultSnapshot {
 };
 using ResultSnapshotPtr = std::shared_ptr<const ResultSnapshot>;
 
+// What a subscription of a result begins with.
+struct ResultStart {
+  ResultSnapshotPtr snapshot;
+  // Of a client that resumes, instead of all rows of the snapshot: those that have changed since its cursor, and what
+  // tells it of those that are gone.
+  std::optional<std::vector<ResultRow>> changed;
+  std::vector<ChangeTail> gone;
+};
+
 class ResultGroup final : public Group {
  public:
-  ResultGroup(GroupQuery query, size_t max_bytes) : Group(std::move(query)), max_bytes_(max_bytes) {}
+  ResultGroup(GroupQuery query, size_t max_bytes)
+      : Group(std::move(query)), max_bytes_(max_bytes), history_(max_bytes / 16) {}
 
   std::span<const protocol::Field> fields() const override;
   void change(const storage::ChangeSetPtr& commit, const storage::RowChange& change,
@@ -49,6 +60,8 @@ class ResultGroup final : public Group {
   Result<> end_commit(std::vector<GroupMessage>& messages);
 
   bool is_loaded() const { return result_ != nullptr; }
+  // It goes on by itself.
+  bool is_settled() const { return is_loaded() && !is_loading_ && !wants_load(); }
   // It must be read (again), and nobody does yet.
   bool wants_load() const;
   // Somebody does from here on until install() or, if that comes to nothing, the end of the group.
@@ -60,8 +73,8 @@ class ResultGroup final : public Group {
   };
   Result<Installed> install(LoadedResult loaded, std::vector<GroupMessage>& messages);
 
-  // As of the last commit; nullptr until it is loaded.
-  ResultSnapshotPtr snapshot();
+  // As of the last commit, once it is loaded. Errors: kCursorTooOld when it is not known what has changed since `from`.
+  Result<ResultStart> start(std::optional<Seq> from);
 
   // Members that have missed changes: what they know is the result as it was before the changes of the last
   // end_commit() or install(), or as it was given to them.
@@ -75,8 +88,13 @@ class ResultGroup final : public Group {
     bool is_complete = false;  // with these it has
   };
   Result<CatchUp> catch_up(const SubscriptionPtr& member, size_t max_bytes);
+  // The hub's: what it has counted of bytes(), and until when it keeps a group without members.
+  size_t counted_bytes = 0;
+  int64_t lingers_until_us = 0;  // monotonic
   // The last commit in the result.
   Seq seq() const { return seq_; }
+  // Of memory, about.
+  size_t bytes() const { return history_.bytes() + (result_ != nullptr ? result_->bytes() : 0); }
 
  private:
   using Rows = std::map<std::string, RowPtr>;
@@ -96,8 +114,11 @@ class ResultGroup final : public Group {
   // What leads from rows to the result as it is.
   std::vector<ResultChange> changes_since(const Known& known) const;
 
+  ResultSnapshotPtr snapshot();
+
   const size_t max_bytes_;
   std::unique_ptr<LiveResult> result_;
+  ResultHistory history_;
   ResultForm form_;
   Seq seq_ = 0;
   bool is_loading_ = false;

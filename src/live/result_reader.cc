@@ -1,5 +1,8 @@
 #include "live/result_reader.h"
 
+#include <functional>
+#include <numeric>
+
 #include "live/snapshot_table.h"
 
 namespace kalamdb::live {
@@ -37,22 +40,42 @@ Result<LoadedResult> load_result(const query::Services& services, const query::C
   }
 }
 
-ResultReader::ResultReader(ResultSnapshotPtr snapshot, const protocol::SubscribeOptions& options)
-    : snapshot_(std::move(snapshot)), batch_size_(batch_rows(options)) {}
+ResultReader::ResultReader(ResultStart start, const protocol::SubscribeOptions& options)
+    : start_(std::move(start)), batch_size_(batch_rows(options)) {}
 
 Result<FirstRows::Batch> ResultReader::next(std::optional<Seq> after) {
   if (!after) next_ = 0;
   Batch batch;
-  batch.control.batch_num = batch_number_++;
-  const auto& rows = snapshot_->rows;
-  for (uint64_t count = 0; next_ < rows.size() && count < batch_size_ && batch.rows_json.size() < kFullBatchBytes;
-       ++count) {
-    if (!batch.rows_json.empty()) batch.rows_json.push_back(',');
-    KALAM_CHECK(snapshot_->form.encoder->append_row(batch.rows_json, *rows[next_++].row, snapshot_->seq));
-    batch.control.last_seq_id = snapshot_->seq;
+  if (next_ == 0) batch.removals = start_.gone;
+  size_t end = next_;
+  if (rows().size() - next_ <= batch_size_) {
+    KALAM_TRY(end, append_rows(batch, snapshot().seq));
   }
-  batch.control.has_more = next_ < rows.size();
+  const size_t gone_bytes = std::transform_reduce(start_.gone.begin(), start_.gone.end(), size_t{0}, std::plus(),
+                                                  [](const ChangeTail& change) { return change.tail.size(); });
+  if (end < rows().size() || gone_bytes > kFullBatchBytes) {
+    if (start_.changed) {
+      return fail(ErrorCode::kCursorTooOld, "Too much of the result has changed since then; subscribe without `from`");
+    }
+    // The `_seq` of the snapshot tells that a client has all of it: one whose connection breaks before is to begin
+    // anew.
+    batch.rows_json.clear();
+    KALAM_TRY(end, append_rows(batch, static_cast<Seq>(batch_number_) + 1));
+  }
+  next_ = end;
+  batch.control.batch_num = batch_number_++;
+  batch.control.has_more = next_ < rows().size();
   return batch;
+}
+
+Result<size_t> ResultReader::append_rows(Batch& batch, Seq seq) const {
+  size_t row = next_;
+  for (; row < rows().size() && row - next_ < batch_size_ && batch.rows_json.size() < kFullBatchBytes; ++row) {
+    if (!batch.rows_json.empty()) batch.rows_json.push_back(',');
+    KALAM_CHECK(snapshot().form.encoder->append_row(batch.rows_json, *rows()[row].row, seq));
+    batch.control.last_seq_id = seq;
+  }
+  return row;
 }
 
 }  // namespace kalamdb::live

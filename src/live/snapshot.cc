@@ -70,7 +70,8 @@ Result<> SnapshotReader::start(Seq after, uint64_t newest) {
   last_.reset();
   KALAM_TRY(at_row_, advance());
   KALAM_CHECK(load_removals());
-  next_removal_ = static_cast<size_t>(std::ranges::upper_bound(removals_, after, {}, &Change::seq) - removals_.begin());
+  next_removal_ =
+      static_cast<size_t>(std::ranges::upper_bound(removals_, after, {}, &ChangeTail::seq) - removals_.begin());
   return {};
 }
 
@@ -114,7 +115,7 @@ Result<FirstRows::Batch> SnapshotReader::next(std::optional<Seq> after) {
   return batch;
 }
 
-Result<bool> SnapshotReader::next_changes(std::vector<Change>& changes, size_t max_bytes) {
+Result<bool> SnapshotReader::next_changes(std::vector<ChangeTail>& changes, size_t max_bytes) {
   if (result_ == nullptr) {
     KALAM_CHECK(check_cursor());
     KALAM_CHECK(start(options_.from.value_or(0), 0));
@@ -131,7 +132,7 @@ Result<bool> SnapshotReader::next_changes(std::vector<Change>& changes, size_t m
   return at_row_;
 }
 
-void SnapshotReader::take_removals(Seq up_to, std::vector<Change>& out) {
+void SnapshotReader::take_removals(Seq up_to, std::vector<ChangeTail>& out) {
   for (; next_removal_ < removals_.size() && removals_[next_removal_].seq <= up_to; ++next_removal_) {
     out.push_back(removals_[next_removal_]);
   }
@@ -142,12 +143,12 @@ Result<> SnapshotReader::load_removals() {
   if (!options_.from) return {};
   KALAM_CHECK(add_deleted(removals_));
   KALAM_CHECK(add_filtered_out(removals_));
-  std::ranges::sort(removals_, {}, &Change::seq);
+  std::ranges::sort(removals_, {}, &ChangeTail::seq);
   return {};
 }
 
 // A deleted row is to be forgotten by whoever may have had it. Tombstones are hot.
-Result<> SnapshotReader::add_deleted(std::vector<Change>& removals) const {
+Result<> SnapshotReader::add_deleted(std::vector<ChangeTail>& removals) const {
   const auto cursor = services_.storage.hot().scan_changes(query_->table->id, query_->scope, *options_.from, snapshot_);
   while (true) {
     KALAM_TRY(const auto record, cursor->next());
@@ -159,7 +160,7 @@ Result<> SnapshotReader::add_deleted(std::vector<Change>& removals) const {
 }
 
 // A live row, hot or flushed since, if the filter does not take it any more.
-Result<> SnapshotReader::add_filtered_out(std::vector<Change>& removals) const {
+Result<> SnapshotReader::add_filtered_out(std::vector<ChangeTail>& removals) const {
   if (!query_->shape.has_where) return {};
   SnapshotTable source(services_, *query_, snapshot_);
   KALAM_TRY(const auto rows,

@@ -25,16 +25,11 @@ class FirstRows {
   // The last commit that the rows hold.
   virtual Seq boundary() const = 0;
 
-  // A change as the tail of a message.
-  struct Change {
-    Seq seq = 0;
-    std::string tail;
-  };
   struct Batch {
     // What a client that resumes must forget: rows deleted since its cursor and rows that have left the filter, in
     // `_seq` order, up to the last row of the batch. They go ahead of the rows: who has the batch has all up to its
     // last_seq_id.
-    std::vector<Change> removals;
+    std::vector<ChangeTail> removals;
     std::string rows_json;  // objects separated by commas
     protocol::BatchControl control;
   };
@@ -57,16 +52,16 @@ class SnapshotReader final : public FirstRows {
   // Appends the same as changes, for a subscriber who has fallen behind: in `_seq` order, the rows as updates, since
   // older versions of them may be known. About `max_bytes` at a time; false when there are no more. Errors: those of
   // next().
-  Result<bool> next_changes(std::vector<Change>& changes, size_t max_bytes);
+  Result<bool> next_changes(std::vector<ChangeTail>& changes, size_t max_bytes);
 
  private:
   Result<> check_cursor() const;
   Result<> start(Seq after, uint64_t newest);
   Result<> load_removals();
-  Result<> add_deleted(std::vector<Change>& removals) const;
-  Result<> add_filtered_out(std::vector<Change>& removals) const;
+  Result<> add_deleted(std::vector<ChangeTail>& removals) const;
+  Result<> add_filtered_out(std::vector<ChangeTail>& removals) const;
   // Appends the removals up to there that have not been handed out.
-  void take_removals(Seq up_to, std::vector<Change>& out);
+  void take_removals(Seq up_to, std::vector<ChangeTail>& out);
   // Moves to the next row; false at the end.
   Result<bool> advance();
   Seq row_seq() const;
@@ -87,7 +82,7 @@ class SnapshotReader final : public FirstRows {
   bool at_row_ = false;      // a row is ready to be handed out
   std::optional<Seq> last_;  // of the rows handed out by the running query
   uint32_t batch_number_ = 0;
-  std::vector<Change> removals_;  // of a client that resumes
+  std::vector<ChangeTail> removals_;  // of a client that resumes
   size_t next_removal_ = 0;
 };
 

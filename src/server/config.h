@@ -64,6 +64,8 @@ struct Config {
   int64_t max_queued_bytes = 4 << 20;
   int64_t max_queued_bytes_total = 1 << 30;
   int64_t max_live_result_bytes = 256 << 20;
+  int64_t max_live_result_bytes_total = 1 << 30;
+  int64_t live_result_linger_s = 60;
   int64_t lag_timeout_s = 60;
   int64_t flush_check_interval_s = 60;
   int64_t stream_ttl_s = 10;

@@ -19,8 +19,20 @@
 
 namespace kalamdb::server {
 
+namespace {
+
+live::ResultLimits result_limits(const Config& config) {
+  return {.max_bytes = static_cast<size_t>(config.max_live_result_bytes),
+          .max_bytes_total = static_cast<size_t>(config.max_live_result_bytes_total),
+          .linger_us = config.live_result_linger_s * 1'000'000};
+}
+
+}  // namespace
+
 // Members are in the order in which they start: each may use those above it.
 struct Server::Parts {
+  explicit Parts(const Config& settings) : config(settings) {}
+
   Config config;
   platform::SystemClock clock;
   platform::SystemRandom random;
@@ -29,7 +41,7 @@ struct Server::Parts {
 
   std::unique_ptr<platform::SnowflakeGenerator> ids;
   std::unique_ptr<duck::Engine> engine;
-  live::Hub hub;
+  live::Hub hub{clock, result_limits(config)};
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<catalog::Catalog> catalog;
   std::unique_ptr<jobs::JobManager> jobs;
@@ -117,7 +129,6 @@ api::ApiOptions api_options(const Config& config) {
   options.auth_timeout_ms = config.auth_timeout_s * 1000;
   options.max_queued_bytes = static_cast<size_t>(config.max_queued_bytes);
   options.max_queued_bytes_total = static_cast<size_t>(config.max_queued_bytes_total);
-  options.max_live_result_bytes = static_cast<size_t>(config.max_live_result_bytes);
   options.lag_timeout_ms = config.lag_timeout_s * 1000;
   options.max_message_bytes = static_cast<size_t>(config.max_ws_message_bytes);
   options.allowed_origins = config.allowed_origins;
@@ -291,8 +302,7 @@ void Server::Parts::flush_all() {
 }
 
 Result<std::unique_ptr<Server>> Server::start(const Config& config) {
-  auto parts = std::make_unique<Parts>();
-  parts->config = config;
+  auto parts = std::make_unique<Parts>(config);
   KALAM_CHECK(parts->open_engine());
   KALAM_CHECK(parts->open_storage());
   KALAM_CHECK(parts->open_catalog());
