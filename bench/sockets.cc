@@ -36,7 +36,6 @@ class Sockets {
 
   void run() {
     const auto count = static_cast<size_t>(options_.number("sockets"));
-    publisher_ = connect_to(options_.number("port"));
     // So that what the first one costs is not counted: the table's definition, threads, caches.
     open(1);
     const double before = resident_kib(options_.number("pid"));
@@ -46,6 +45,7 @@ class Sockets {
     const double kib = resident_kib(options_.number("pid")) - before;
     const auto opened = static_cast<double>(count > 1 ? count - 1 : 1);
     std::vector<double> first_ms, last_ms;
+    publisher_ = connect_to(options_.number("port"));
     for (int64_t i = 0; i < options_.number("changes"); ++i) change(i, first_ms, last_ms);
     std::printf(R"({"opened_per_s":%.0f,"kib_each":%.2f,"first_ms":%.3f,"last_ms":%.3f})"
                 "\n",
