@@ -59,13 +59,17 @@ ChangeEncoder::ChangeEncoder(const GroupQuery& query)
   }
 }
 
-Result<> ChangeEncoder::append_row(std::string& out, std::string_view row, Seq seq, bool deleted) const {
+Result<> ChangeEncoder::append_row(std::string& out, std::string_view row, Seq seq) const {
+  return append(out, row, seq, false);
+}
+
+Result<> ChangeEncoder::append(std::string& out, std::string_view row, Seq seq, std::optional<bool> deleted) const {
   KALAM_TRY(const auto view, model::RowView::open(row));
   Result<> outcome;
   rows_.append(out, [&](size_t i) -> std::optional<ValueView> {
     const auto& [definition, shown] = columns_[i];
-    if (!shown || (stream_ && definition->name == model::kDeletedColumn)) return std::nullopt;
-    auto value = cell(view, *definition, seq, deleted);
+    if (!shown || (!deleted && definition->name == model::kDeletedColumn)) return std::nullopt;
+    auto value = cell(view, *definition, seq, deleted.value_or(false));
     if (!value) {
       outcome = fail(std::move(value).error());
       return std::nullopt;
@@ -77,7 +81,7 @@ Result<> ChangeEncoder::append_row(std::string& out, std::string_view row, Seq s
 
 Result<std::string> ChangeEncoder::insert(const storage::RowChange& change) const {
   std::string row;
-  KALAM_CHECK(append_row(row, change.row, change.seq, false));
+  KALAM_CHECK(append(row, change.row, change.seq, deleted_column(false)));
   return protocol::change_tail(protocol::ChangeType::kInsert, row, "");
 }
 
@@ -112,7 +116,7 @@ Result<std::string> ChangeEncoder::update(const storage::RowChange& change) cons
 
 Result<std::string> ChangeEncoder::remove(std::string_view row, Seq seq, Seq old_seq) const {
   std::string old_row;
-  KALAM_CHECK(append_row(old_row, row, seq, true));
+  KALAM_CHECK(append(old_row, row, seq, deleted_column(true)));
   if (stream_) {
     std::string row_id = R"({"row_id":)";
     protocol::append_json_string(row_id, user_ + ":" + std::to_string(old_seq));

@@ -62,13 +62,18 @@ class ChangeEncoder {
   // "<user>:<_seq>" by which older clients know them.
   Result<std::string> remove(std::string_view row, Seq seq, Seq old_seq) const;
   // Appends a row as a batch of the first rows shows it. Errors: kCorruption.
-  Result<> append_row(std::string& out, std::string_view row, Seq seq, bool deleted = false) const;
+  Result<> append_row(std::string& out, std::string_view row, Seq seq) const;
 
  private:
   struct Column {
     const model::ColumnDefinition* definition;
     bool shown;  // in the projection, or everything is
   };
+
+  // `deleted` nullopt: without that column.
+  Result<> append(std::string& out, std::string_view row, Seq seq, std::optional<bool> deleted) const;
+  // Changes of STREAM tables go without.
+  std::optional<bool> deleted_column(bool deleted) const { return stream_ ? std::nullopt : std::optional(deleted); }
 
   model::TablePtr table_;
   bool stream_;

@@ -4,12 +4,70 @@
 
 #include "live/snapshot_table.h"
 #include "model/row_codec.h"
+#include "storage/ttl.h"
 
 namespace kalamdb::live {
 
 namespace {
 
 constexpr uint64_t kDefaultBatchRows = 1000;
+
+// By the SQL engine.
+class QueryRows final : public SeqRows {
+ public:
+  explicit QueryRows(std::unique_ptr<duck::QueryResult> result)
+      : result_(std::move(result)), encoder_(fields_of(result_->columns())) {
+    const auto& columns = result_->columns();
+    seq_column_ = static_cast<size_t>(std::ranges::find(columns, model::kSeqColumn, &duck::ResultColumn::name) -
+                                      columns.begin());
+  }
+
+  Result<bool> next() override {
+    if (batch_ != nullptr && ++row_ < batch_->row_count()) return true;
+    row_ = 0;
+    KALAM_TRY(batch_, result_->next());
+    return batch_ != nullptr;
+  }
+  Seq seq() const override { return std::get<int64_t>(batch_->cell(row_, seq_column_)); }
+  Result<> append(std::string& out) const override {
+    encoder_.append(out, [&](size_t column) { return std::optional(batch_->cell(row_, column)); });
+    return {};
+  }
+
+ private:
+  static std::vector<protocol::Field> fields_of(const std::vector<duck::ResultColumn>& columns) {
+    std::vector<protocol::Field> fields;
+    for (const auto& column : columns) fields.push_back({column.name, column.type});
+    return fields;
+  }
+
+  const std::unique_ptr<duck::QueryResult> result_;
+  const protocol::RowObjectEncoder encoder_;
+  size_t seq_column_ = 0;
+  const duck::ResultBatch* batch_ = nullptr;
+  size_t row_ = 0;
+};
+
+// All hot rows from a `_seq` on, which the change index has in this very order.
+class ChangedRows final : public SeqRows {
+ public:
+  ChangedRows(std::unique_ptr<model::RowCursor> changes, const ChangeEncoder& encoder)
+      : changes_(std::move(changes)), encoder_(encoder) {}
+
+  Result<bool> next() override {
+    do {
+      KALAM_TRY(row_, changes_->next());
+    } while (row_ && row_->deleted);
+    return row_.has_value();
+  }
+  Seq seq() const override { return row_->seq; }
+  Result<> append(std::string& out) const override { return encoder_.append_row(out, row_->row, row_->seq); }
+
+ private:
+  const std::unique_ptr<model::RowCursor> changes_;
+  const ChangeEncoder& encoder_;
+  std::optional<model::RowRecord> row_;
+};
 
 }  // namespace
 
@@ -54,43 +112,35 @@ Result<> SnapshotReader::check_cursor() const {
                                             " is older than what is kept of deleted rows; subscribe without `from`");
 }
 
-Result<> SnapshotReader::start(Seq after, uint64_t newest) {
-  SnapshotTable table(services_, *query_, snapshot_);
-  KALAM_TRY(result_, services_.engine.live_rows(*query_->statement, table,
-                                                query_context(services_, context_.caller, *query_), after, newest));
-  std::vector<protocol::Field> fields;
-  const auto& columns = result_->columns();
-  for (size_t i = 0; i < columns.size(); ++i) {
-    fields.push_back({columns[i].name, columns[i].type});
-    if (columns[i].name == model::kSeqColumn) seq_column_ = i;
+Result<std::unique_ptr<SeqRows>> SnapshotReader::open_rows(Seq after, uint64_t newest) const {
+  auto& storage = services_.storage;
+  if (!query_->shape.has_where && newest == 0) {
+    KALAM_TRY(const auto scan, storage.scan(query_->table, query_->scope, snapshot_));
+    const bool is_cold = std::ranges::any_of(scan->segments(), [&](const auto& segment) { return segment.max_seq > after; });
+    if (!is_cold) {
+      const Seq expired = storage::expired_up_to(*query_->table, services_.clock.now_us());
+      auto changes = storage.hot().scan_changes(query_->table->id, query_->scope, std::max(after, expired), snapshot_);
+      return std::make_unique<ChangedRows>(std::move(changes), encoder_);
+    }
   }
-  rows_.emplace(fields);
-  batch_ = nullptr;
-  row_ = 0;
+  SnapshotTable table(services_, *query_, snapshot_);
+  KALAM_TRY(auto result, services_.engine.live_rows(*query_->statement, table,
+                                                    query_context(services_, context_.caller, *query_), after, newest));
+  return std::make_unique<QueryRows>(std::move(result));
+}
+
+Result<> SnapshotReader::start(Seq after, uint64_t newest) {
+  KALAM_TRY(rows_, open_rows(after, newest));
   last_.reset();
-  KALAM_TRY(at_row_, advance());
+  KALAM_TRY(at_row_, rows_->next());
   KALAM_CHECK(load_removals());
   next_removal_ =
       static_cast<size_t>(std::ranges::upper_bound(removals_, after, {}, &ChangeTail::seq) - removals_.begin());
   return {};
 }
 
-Result<bool> SnapshotReader::advance() {
-  if (batch_ != nullptr && ++row_ < batch_->row_count()) return true;
-  row_ = 0;
-  KALAM_TRY(batch_, result_->next());
-  return batch_ != nullptr;
-}
-
-Seq SnapshotReader::row_seq() const { return std::get<int64_t>(batch_->cell(row_, seq_column_)); }
-
-void SnapshotReader::append_row(std::string& out) const {
-  if (!out.empty()) out.push_back(',');
-  rows_->append(out, [&](size_t column) { return std::optional(batch_->cell(row_, column)); });
-}
-
 Result<FirstRows::Batch> SnapshotReader::next(std::optional<Seq> after) {
-  const bool follows = result_ != nullptr && after && last_ == after;
+  const bool follows = rows_ != nullptr && after && last_ == after;
   if (!follows) {
     const Seq from = std::max(after.value_or(0), options_.from.value_or(0));
     const uint64_t newest = options_.from ? 0 : options_.last_rows.value_or(0);
@@ -105,10 +155,11 @@ Result<FirstRows::Batch> SnapshotReader::next(std::optional<Seq> after) {
   Batch batch;
   batch.control.batch_num = batch_number_++;
   for (uint64_t rows = 0; at_row_ && rows < batch_size_ && batch.rows_json.size() < kFullBatchBytes; ++rows) {
-    append_row(batch.rows_json);
-    last_ = row_seq();
+    if (!batch.rows_json.empty()) batch.rows_json.push_back(',');
+    KALAM_CHECK(rows_->append(batch.rows_json));
+    last_ = rows_->seq();
     batch.control.last_seq_id = last_;
-    KALAM_TRY(at_row_, advance());
+    KALAM_TRY(at_row_, rows_->next());
   }
   batch.control.has_more = at_row_;
   take_removals(at_row_ ? *last_ : INT64_MAX, batch.removals);
@@ -116,17 +167,17 @@ Result<FirstRows::Batch> SnapshotReader::next(std::optional<Seq> after) {
 }
 
 Result<bool> SnapshotReader::next_changes(std::vector<ChangeTail>& changes, size_t max_bytes) {
-  if (result_ == nullptr) {
+  if (rows_ == nullptr) {
     KALAM_CHECK(check_cursor());
     KALAM_CHECK(start(options_.from.value_or(0), 0));
   }
   for (size_t bytes = 0; at_row_ && bytes < max_bytes;) {
-    take_removals(row_seq(), changes);
+    take_removals(rows_->seq(), changes);
     std::string row;
-    append_row(row);
-    changes.push_back({row_seq(), protocol::change_tail(protocol::ChangeType::kUpdate, row, "")});
+    KALAM_CHECK(rows_->append(row));
+    changes.push_back({rows_->seq(), protocol::change_tail(protocol::ChangeType::kUpdate, row, "")});
     bytes += changes.back().tail.size();
-    KALAM_TRY(at_row_, advance());
+    KALAM_TRY(at_row_, rows_->next());
   }
   if (!at_row_) take_removals(INT64_MAX, changes);
   return at_row_;

@@ -37,6 +37,17 @@ class FirstRows {
   virtual Result<Batch> next(std::optional<Seq> after) = 0;
 };
 
+// Rows as a subscriber sees them, in `_seq` order. Not thread-safe.
+class SeqRows {
+ public:
+  virtual ~SeqRows() = default;
+  // Moves to the first row, and then to the next one; false at the end.
+  virtual Result<bool> next() = 0;
+  virtual Seq seq() const = 0;
+  // Appends the row as a JSON object.
+  virtual Result<> append(std::string& out) const = 0;
+};
+
 class SnapshotReader final : public FirstRows {
  public:
   // `services` must outlive it. The snapshot is taken here.
@@ -57,15 +68,12 @@ class SnapshotReader final : public FirstRows {
  private:
   Result<> check_cursor() const;
   Result<> start(Seq after, uint64_t newest);
+  Result<std::unique_ptr<SeqRows>> open_rows(Seq after, uint64_t newest) const;
   Result<> load_removals();
   Result<> add_deleted(std::vector<ChangeTail>& removals) const;
   Result<> add_filtered_out(std::vector<ChangeTail>& removals) const;
   // Appends the removals up to there that have not been handed out.
   void take_removals(Seq up_to, std::vector<ChangeTail>& out);
-  // Moves to the next row; false at the end.
-  Result<bool> advance();
-  Seq row_seq() const;
-  void append_row(std::string& out) const;
 
   const query::Services& services_;
   query::StatementContext context_;
@@ -74,13 +82,9 @@ class SnapshotReader final : public FirstRows {
   protocol::SubscribeOptions options_;
   hot::SnapshotPtr snapshot_;
   uint64_t batch_size_;
-  std::unique_ptr<duck::QueryResult> result_;
-  std::optional<protocol::RowObjectEncoder> rows_;
-  size_t seq_column_ = 0;
-  const duck::ResultBatch* batch_ = nullptr;
-  size_t row_ = 0;
+  std::unique_ptr<SeqRows> rows_;
   bool at_row_ = false;      // a row is ready to be handed out
-  std::optional<Seq> last_;  // of the rows handed out by the running query
+  std::optional<Seq> last_;  // of the rows handed out from rows_
   uint32_t batch_number_ = 0;
   std::vector<ChangeTail> removals_;  // of a client that resumes
   size_t next_removal_ = 0;
