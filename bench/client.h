@@ -166,8 +166,9 @@ inline std::string text_frame(std::string_view payload) {
   return frame.append(4, '\0').append(payload);
 }
 
-inline std::string upgrade_request(std::string_view authorization) {
-  return "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+inline std::string upgrade_request(std::string_view authorization, const std::string& query = "") {
+  return "GET /v1/ws" + query +
+         " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAuthorization: " +
          std::string(authorization) + "\r\n\r\n";
 }

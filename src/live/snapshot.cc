@@ -18,8 +18,8 @@ class QueryRows final : public SeqRows {
   explicit QueryRows(std::unique_ptr<duck::QueryResult> result)
       : result_(std::move(result)), encoder_(fields_of(result_->columns())) {
     const auto& columns = result_->columns();
-    seq_column_ = static_cast<size_t>(std::ranges::find(columns, model::kSeqColumn, &duck::ResultColumn::name) -
-                                      columns.begin());
+    seq_column_ =
+        static_cast<size_t>(std::ranges::find(columns, model::kSeqColumn, &duck::ResultColumn::name) - columns.begin());
   }
 
   Result<bool> next() override {
@@ -69,6 +69,44 @@ class ChangedRows final : public SeqRows {
   std::optional<model::RowRecord> row_;
 };
 
+// Rows that are few enough to be sorted here.
+class SortedRows final : public SeqRows {
+ public:
+  static constexpr size_t kMaxBytes = 4 << 20;
+
+  // With `newest` > 0 only that many of the highest `_seq`. nullptr: there are too many.
+  static Result<std::unique_ptr<SortedRows>> read(model::RowCursor& rows, uint64_t newest,
+                                                  const ChangeEncoder& encoder) {
+    auto sorted = std::make_unique<SortedRows>(encoder);
+    size_t bytes = 0;
+    while (true) {
+      KALAM_TRY(const auto row, rows.next());
+      if (!row) break;
+      bytes += sizeof(Row) + row->row.size();
+      if (bytes > kMaxBytes) return nullptr;
+      sorted->rows_.emplace_back(row->seq, row->row);
+    }
+    std::ranges::sort(sorted->rows_, {}, &Row::first);
+    if (newest > 0 && newest < sorted->rows_.size()) sorted->next_ = sorted->rows_.size() - newest;
+    return sorted;
+  }
+
+  explicit SortedRows(const ChangeEncoder& encoder) : encoder_(encoder) {}
+
+  Result<bool> next() override { return next_++ < rows_.size(); }
+  Seq seq() const override { return rows_[next_ - 1].first; }
+  Result<> append(std::string& out) const override {
+    return encoder_.append_row(out, rows_[next_ - 1].second, rows_[next_ - 1].first);
+  }
+
+ private:
+  using Row = std::pair<Seq, std::string>;
+
+  const ChangeEncoder& encoder_;
+  std::vector<Row> rows_;
+  size_t next_ = 0;
+};
+
 }  // namespace
 
 uint64_t batch_rows(const protocol::SubscribeOptions& options) {
@@ -114,10 +152,15 @@ Result<> SnapshotReader::check_cursor() const {
 
 Result<std::unique_ptr<SeqRows>> SnapshotReader::open_rows(Seq after, uint64_t newest) const {
   auto& storage = services_.storage;
-  if (!query_->shape.has_where && newest == 0) {
+  // Planning a query takes longer than reading rows that are few and hot, and most subscribers have such.
+  if (!query_->shape.has_where) {
     KALAM_TRY(const auto scan, storage.scan(query_->table, query_->scope, snapshot_));
-    const bool is_cold = std::ranges::any_of(scan->segments(), [&](const auto& segment) { return segment.max_seq > after; });
-    if (!is_cold) {
+    if (after == 0 && scan->segments().empty()) {
+      KALAM_TRY(auto rows, SortedRows::read(*scan->hot({}, false), newest, encoder_));
+      if (rows != nullptr) return rows;
+    }
+    const auto is_cold = [&](const duck::Segment& segment) { return segment.max_seq > after; };
+    if (newest == 0 && std::ranges::none_of(scan->segments(), is_cold)) {
       const Seq expired = storage::expired_up_to(*query_->table, services_.clock.now_us());
       auto changes = storage.hot().scan_changes(query_->table->id, query_->scope, std::max(after, expired), snapshot_);
       return std::make_unique<ChangedRows>(std::move(changes), encoder_);
