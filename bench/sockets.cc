@@ -2,9 +2,10 @@
 // until it has reached everybody whom it concerns. Prints one JSON line.
 //
 //   sockets --port=8080 --pid=PID [--authorization="Bearer ..."] [--table=bench.t] [--sockets=20000] [--changes=100]
-//           [--filter=none|own]
+//           [--filter=none|own|range]
 // With --filter=none all watch the table, and each change goes to each; with own each watches one id, and a change goes
-// to one of them. The table's columns are id BIGINT, body TEXT; it must be empty. PID is the server's.
+// to one of them; with range likewise, but by a condition that has to be evaluated. The table's columns are id BIGINT,
+// body TEXT; it must be empty. PID is the server's.
 #include <sys/epoll.h>
 
 #include <fstream>
@@ -32,7 +33,7 @@ double resident_kib(int64_t pid) {
 class Sockets {
  public:
   explicit Sockets(const Options& options)
-      : options_(options), table_(options.text("table")), own_(options.text("filter") == "own") {}
+      : options_(options), table_(options.text("table")), own_(options.text("filter") != "none") {}
 
   void run() {
     const auto count = static_cast<size_t>(options_.number("sockets"));
@@ -62,8 +63,7 @@ class Sockets {
     }
     for (size_t i = begin; i < sockets_.size(); ++i) {
       receive_until(sockets_[i], "auth_success");
-      const std::string sql = "SELECT * FROM " + table_ + (own_ ? " WHERE id = " + std::to_string(i) : "");
-      send_all(sockets_[i], subscribe_frame(sql));
+      send_all(sockets_[i], subscribe_frame("SELECT * FROM " + table_ + filter(std::to_string(i))));
     }
     for (size_t i = begin; i < sockets_.size(); ++i) {
       receive_until(sockets_[i], "initial_data_batch");
@@ -72,6 +72,11 @@ class Sockets {
       event.data.fd = sockets_[i];
       if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, sockets_[i], &event) != 0) die("epoll_ctl failed");
     }
+  }
+
+  std::string filter(const std::string& id) const {
+    if (options_.text("filter") == "range") return " WHERE id BETWEEN " + id + " AND " + id;
+    return own_ ? " WHERE id = " + id : "";
   }
 
   // One change, and the milliseconds until the first and until the last of those whom it concerns have it.

@@ -200,6 +200,38 @@ class RowExpressionBinding {
   std::unique_ptr<duckdb::ExpressionExecutor> executor_;
 };
 
+// column = constant, as many filters are: without DuckDB, of which it keeps nothing.
+class EqualityPredicate : public Predicate {
+ public:
+  EqualityPredicate(model::TablePtr table, Equality equality, bool is_deterministic)
+      : table_(std::move(table)),
+        equality_(std::move(equality)),
+        columns_{equality_->column},
+        is_deterministic_(is_deterministic) {}
+
+  Result<> evaluate(std::span<const model::RowRecord> rows, std::vector<char>& matches) override {
+    matches.assign(rows.size(), 0);
+    const model::ValueView wanted = model::view(equality_->value);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      KALAM_TRY(const auto view, model::RowView::open(rows[i].row));
+      KALAM_TRY(const auto value, view.get(*equality_->column));
+      matches[i] = model::same(value, wanted) ? 1 : 0;
+    }
+    return {};
+  }
+
+  const std::vector<const model::ColumnDefinition*>& columns() const override { return columns_; }
+  bool is_deterministic() const override { return is_deterministic_; }
+  bool depends_on_time() const override { return false; }
+  const std::optional<Equality>& equality() const override { return equality_; }
+
+ private:
+  const model::TablePtr table_;
+  const std::optional<Equality> equality_;
+  const std::vector<const model::ColumnDefinition*> columns_;
+  const bool is_deterministic_;
+};
+
 class BoundPredicate : public Predicate {
  public:
   BoundPredicate(std::unique_ptr<Session> session, model::TablePtr table)
@@ -216,13 +248,17 @@ class BoundPredicate : public Predicate {
     binding_.start();
     const duckdb::Expression& expression = *binding_.expressions()[0];
     equality_ = find_equality(expression);
-    is_equality_ = expression.GetExpressionType() == duckdb::ExpressionType::COMPARE_EQUAL && equality_.has_value();
     return {};
+  }
+
+  // It is nothing but the equality that it has, and the same at any time.
+  bool is_equality() const {
+    return equality_ && !depends_on_time() &&
+           binding_.expressions()[0]->GetExpressionType() == duckdb::ExpressionType::COMPARE_EQUAL;
   }
 
   Result<> evaluate(std::span<const model::RowRecord> rows, std::vector<char>& matches) override {
     matches.assign(rows.size(), 0);
-    if (is_equality_) return compare(rows, matches);
     return binding_.for_each_chunk(
         rows, [&](size_t begin, size_t count, duckdb::ExpressionExecutor& executor, duckdb::DataChunk& chunk) {
           duckdb::SelectionVector selected(count);
@@ -237,17 +273,6 @@ class BoundPredicate : public Predicate {
   const std::optional<Equality>& equality() const override { return equality_; }
 
  private:
-  // What many filters are, without DuckDB.
-  Result<> compare(std::span<const model::RowRecord> rows, std::vector<char>& matches) const {
-    const model::ValueView wanted = model::view(equality_->value);
-    for (size_t i = 0; i < rows.size(); ++i) {
-      KALAM_TRY(const auto view, model::RowView::open(rows[i].row));
-      KALAM_TRY(const auto value, view.get(*equality_->column));
-      matches[i] = model::same(value, wanted) ? 1 : 0;
-    }
-    return {};
-  }
-
   // column = constant, or one of those that are joined by AND, when neither side is cast.
   std::optional<Equality> find_equality(const duckdb::Expression& expression) const {
     if (expression.GetExpressionType() == duckdb::ExpressionType::CONJUNCTION_AND) {
@@ -282,7 +307,6 @@ class BoundPredicate : public Predicate {
 
   RowExpressionBinding binding_;
   std::optional<Equality> equality_;
-  bool is_equality_ = false;  // it is nothing else
 };
 
 class BoundRowExpressions : public RowExpressions {
@@ -340,6 +364,9 @@ Result<std::unique_ptr<Predicate>> make_predicate(std::unique_ptr<Session> sessi
     if (!node->Cast<duckdb::SelectNode>().where_clause) return nullptr;
     auto predicate = std::make_unique<BoundPredicate>(std::move(session), table);
     KALAM_CHECK(predicate->bind(select, context));
+    if (predicate->is_equality()) {
+      return std::make_unique<EqualityPredicate>(table, *predicate->equality(), predicate->is_deterministic());
+    }
     return predicate;
   });
 }
