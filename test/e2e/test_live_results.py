@@ -361,6 +361,7 @@ def test_many_subscribers_share_one_result(server, root, ns):
             assert [row["n"] for row in result.live.rows] == ["1000"] * 3
         for result in all_of[10:20]:
             ws.unsubscribe(result.live.id)
+        ws.round_trip()
         root.run(f"DELETE FROM {table} WHERE id = 1")
         for result in all_of[:10] + all_of[20:]:
             assert change_row(result.live.wait_changes(1)[0])["n"] == "999"
