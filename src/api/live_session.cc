@@ -1,9 +1,7 @@
 #include "api/live_session.h"
 
 #include <algorithm>
-#include <deque>
-#include <map>
-#include <mutex>
+#include <expected>
 
 #include "api/live_subscription.h"
 #include "live/frames.h"
@@ -15,6 +13,8 @@ namespace {
 
 constexpr uint16_t kPolicyViolation = 1008;
 constexpr uint16_t kInternalError = 1011;
+// How far ahead a look at the token's expiry is scheduled: what is scheduled outlives its socket.
+constexpr int64_t kExpiryCheckMs = 60'000;
 
 bool has_pair(std::string_view query, std::string_view pair) {
   while (!query.empty()) {
@@ -90,17 +90,28 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
 
   void refuse(const std::string& message, const std::string& reason) {
     refused_ = true;
-    send(live::make_frame(protocol::auth_error_message(message), protocol::kPlainText));
+    send_auth_error(message);
     connection_->close(kPolicyViolation, reason);
   }
 
-  void authenticate(std::string_view token) {
+  void send_auth_error(const std::string& message) {
+    send(live::make_frame(protocol::auth_error_message(message), protocol::kPlainText));
+  }
+
+  // Whose token it is, or what to tell the client.
+  std::expected<auth::Identity, std::string> check(std::string_view token) {
     const auth::Peer peer{connection_->peer_address(), auth::is_loopback(connection_->peer_address())};
     if (!services_.authenticator.admit(peer)) {
-      return refuse("Too many authentication attempts. Please retry shortly.", "Authentication failed");
+      return std::unexpected("Too many authentication attempts. Please retry shortly.");
     }
     auto identity = services_.authenticator.authenticate_token(token);
-    if (!identity) return refuse("Invalid credentials", "Authentication failed");
+    if (!identity) return std::unexpected("Invalid credentials");
+    return *std::move(identity);
+  }
+
+  void authenticate(std::string_view token) {
+    auto identity = check(token);
+    if (!identity) return refuse(identity.error(), "Authentication failed");
     identity_ = *std::move(identity);
     const protocol::FrameFormat format{.gzip = gzip_ && protocol_.compression == protocol::Compression::kGzip,
                                        .msgpack = speaks_msgpack()};
@@ -113,6 +124,30 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
       return refuse("Invalid credentials", "Authentication failed");
     }
     send_auth_success();
+    watch_expiry();
+  }
+
+  // Another token of the same user and role keeps the socket open for longer; no other is of any consequence.
+  void renew(std::string_view token) {
+    const auto identity = check(token);
+    if (!identity) return send_auth_error(identity.error());
+    if (identity->user != identity_->user || identity->role != identity_->role) {
+      return send_auth_error("The token is another user's; this socket stays that of '" + identity_->user.value + "'");
+    }
+    identity_->valid_until_us = std::max(identity_->valid_until_us, identity->valid_until_us);
+    send_auth_success();
+  }
+
+  void watch_expiry() {
+    if (refused_) return;
+    const int64_t left_us = identity_->valid_until_us - services_.clock.now_us();
+    if (left_us <= 0) {
+      refused_ = true;
+      return connection_->close(kPolicyViolation, "The token has expired; connect again with a new one");
+    }
+    connection_->post_after(std::min(left_us / 1000 + 1, kExpiryCheckMs), [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->watch_expiry();
+    });
   }
 
   bool speaks_msgpack() const { return protocol_.serialization == protocol::Serialization::kMsgpack; }
@@ -133,7 +168,7 @@ class LiveSession : public net::WebSocketSession, public std::enable_shared_from
   }
 
   void handle(protocol::Authenticate& message) {
-    if (identity_) return send_auth_success();
+    if (identity_) return renew(message.token);
     protocol_ = message.protocol;
     authenticate(message.token);
   }

@@ -28,7 +28,8 @@ std::string options_json(const protocol::Subscribe& message) {
 
 Result<> check_options(const live::GroupQuery& query, const std::optional<protocol::SubscribeOptions>& options) {
   if (query.shape.kind == duck::LiveKind::kRows || !options || !options->last_rows || options->from) return {};
-  return fail(ErrorCode::kInvalidOperation, "last_rows is not for queries with ORDER BY or aggregates");
+  return fail(ErrorCode::kInvalidOperation,
+              "last_rows is not for queries of system tables or with ORDER BY or aggregates");
 }
 
 }  // namespace
@@ -213,6 +214,11 @@ Result<std::shared_ptr<const live::GroupQuery>> LiveSubscriptions::resolve(const
                 "Subscription query does not support ORDER BY or aggregates over a STREAM table, "
                 "whose rows go by their age");
   }
+  if (query->shape.kind == duck::LiveKind::kRows && query->table->type == model::TableType::kSystem) {
+    // Records have no `_seq` by which to read what a client has missed: their rows are kept, as those of a result.
+    query->shape.kind = duck::LiveKind::kTop;
+    query->shape.limit = UINT64_MAX;
+  }
   query->scope = query::scope_of(*query->table, caller_);
   query->current_user = caller_.user.value;
   return query;
@@ -292,7 +298,7 @@ Result<> LiveSubscriptions::begin_rows(Entry& entry) {
   // A DROP between the look-up and the registration has told nobody of this subscription, and an ALTER neither. Seen
   // from behind the snapshot, so that its rows are of the same definition.
   const auto& table = *entry.query->table;
-  KALAM_TRY(const auto now, live::current_table(services_.queries.services(), table));
+  KALAM_TRY(const auto now, live::current_table(services_.queries.services(), entry.query->table));
   if (now->schema_version != table.schema_version) {
     return fail(ErrorCode::kConflict, "The table is being altered; subscribe again");
   }

@@ -52,8 +52,17 @@ AccountState state_of(const catalog::UserPtr& account, const TokenClaims& claims
   return is_locked(*account, now_us) ? AccountState::kLocked : AccountState::kGood;
 }
 
-bool is_expired(const TokenClaims& claims, int64_t now_s) { return claims.expires_at_s < now_s - kTokenLeewaySeconds; }
-bool is_early(const TokenClaims& claims, int64_t now_s) { return claims.not_before_s > now_s + kTokenLeewaySeconds; }
+// The first moment at which it counts as expired.
+int64_t end_us(const TokenClaims& claims) {
+  const int64_t latest_s = Identity::kUnbounded / kSecondUs - kTokenLeewaySeconds - 1;
+  if (claims.expires_at_s > latest_s) return Identity::kUnbounded;
+  return (std::max<int64_t>(claims.expires_at_s, 0) + kTokenLeewaySeconds + 1) * kSecondUs;
+}
+
+bool is_expired(const TokenClaims& claims, int64_t now_us) { return now_us >= end_us(claims); }
+bool is_early(const TokenClaims& claims, int64_t now_us) {
+  return claims.not_before_s > now_us / kSecondUs + kTokenLeewaySeconds;
+}
 
 }  // namespace
 
@@ -91,9 +100,8 @@ AuthResult<Identity> Authenticator::authenticate_token(std::string_view token) {
   const ClaimsPtr claims = claims_of(token);
   if (claims == nullptr || claims->kind != TokenKind::kAccess) return std::unexpected(invalid_credentials());
   const int64_t now_us = clock_.now_us();
-  const int64_t now_s = now_us / kSecondUs;
-  if (is_expired(*claims, now_s)) return std::unexpected(AuthFailure{401, "TOKEN_EXPIRED", "Invalid credentials"});
-  if (is_early(*claims, now_s)) return std::unexpected(invalid_credentials());
+  if (is_expired(*claims, now_us)) return std::unexpected(AuthFailure{401, "TOKEN_EXPIRED", "Invalid credentials"});
+  if (is_early(*claims, now_us)) return std::unexpected(invalid_credentials());
   catalog::UserPtr account = accounts_.find(claims->user);
   switch (state_of(account, *claims, now_us)) {
     case AccountState::kGood:
@@ -103,7 +111,7 @@ AuthResult<Identity> Authenticator::authenticate_token(std::string_view token) {
     default:
       return std::unexpected(invalid_credentials());
   }
-  return Identity{UserId(account->id), account->role, std::move(account)};
+  return Identity{UserId(account->id), account->role, std::move(account), end_us(*claims)};
 }
 
 AuthResult<Identity> Authenticator::authenticate_refresh_token(std::string_view token) {
@@ -114,8 +122,7 @@ AuthResult<Identity> Authenticator::authenticate_refresh_token(std::string_view 
   if (claims == nullptr) return refuse("Invalid credentials");
   if (claims->kind != TokenKind::kRefresh) return refuse("Refresh endpoint requires a refresh token");
   const int64_t now_us = clock_.now_us();
-  const int64_t now_s = now_us / kSecondUs;
-  if (is_expired(*claims, now_s) || is_early(*claims, now_s)) return refuse("Invalid credentials");
+  if (is_expired(*claims, now_us) || is_early(*claims, now_us)) return refuse("Invalid credentials");
   catalog::UserPtr account = accounts_.find(claims->user);
   switch (state_of(account, *claims, now_us)) {
     case AccountState::kGood:
@@ -127,7 +134,7 @@ AuthResult<Identity> Authenticator::authenticate_refresh_token(std::string_view 
     case AccountState::kLocked:
       return std::unexpected(AuthFailure{401, "account_locked", "Account locked"});
   }
-  return Identity{UserId(account->id), account->role, std::move(account)};
+  return Identity{UserId(account->id), account->role, std::move(account), end_us(*claims)};
 }
 
 std::optional<AuthResult<Identity>> Authenticator::authenticate(std::string_view authorization) {

@@ -24,7 +24,10 @@ namespace kalamdb::auth {
 struct Identity {
   UserId user;
   catalog::Role role = catalog::Role::kUser;
-  catalog::UserPtr account;  // the record that it was found by
+  catalog::UserPtr account;             // the record that it was found by
+  int64_t valid_until_us = kUnbounded;  // from then on its token is refused
+
+  static constexpr int64_t kUnbounded = INT64_MAX;
 };
 
 // A refusal as the client sees it. `code` has static lifetime.

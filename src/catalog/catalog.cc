@@ -29,14 +29,6 @@ Result<> load_space(const hot::Store& store, RecordSpace space, Decode decode, A
   return outcome;
 }
 
-// nullptr for the record of a table, most of which are not decoded for it.
-Result<model::TablePtr> decode_if_view(std::string_view record) {
-  if (!record.contains("\"view\"")) return nullptr;
-  KALAM_TRY(auto table, model::decode_table(record));
-  if (!table.is_view()) return nullptr;
-  return std::make_shared<const model::TableDefinition>(std::move(table));
-}
-
 model::ColumnDefinition system_column(std::string_view name, model::TypeTag tag, uint32_t ordinal) {
   model::ColumnDefinition column;
   column.name = name;
@@ -48,6 +40,13 @@ model::ColumnDefinition system_column(std::string_view name, model::TypeTag tag,
 
 // Tables without PRIMARY KEY get the hidden key column; all get `_seq`, and `_deleted` where rows leave tombstones.
 }  // namespace
+
+Result<model::TablePtr> decode_if_view(std::string_view record) {
+  if (!record.contains("\"view\"")) return nullptr;
+  KALAM_TRY(auto table, model::decode_table(record));
+  if (!table.is_view()) return nullptr;
+  return std::make_shared<const model::TableDefinition>(std::move(table));
+}
 
 void add_system_columns(model::TableDefinition& table) {
   uint32_t ordinal = table.max_ordinal();

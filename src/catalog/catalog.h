@@ -36,6 +36,10 @@ struct RestoredTable {
   std::vector<model::SchemaVersion> history;
 };
 
+// The view of a record of RecordSpace::kTable; nullptr for that of a table, most of which are not decoded for it.
+// Errors: kCorruption.
+Result<model::TablePtr> decode_if_view(std::string_view record);
+
 // Gives a new table `_seq` and `_deleted`, and `_key` if it has no primary key.
 void add_system_columns(model::TableDefinition& table);
 

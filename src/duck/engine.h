@@ -213,13 +213,13 @@ class Engine {
                                                             const QueryContext& context) = 0;
 
   // The expressions that a result is made from. kTop: the key of the order, bytes that compare as its rows are ordered;
-  // kAggregate: the argument of each item (of COUNT(*) one that is never NULL; NULL for what a FILTER leaves out), then
-  // for each MIN and MAX bytes that compare as its arguments do. Errors: kInvalidSql for what depends on more than the
-  // row, the time included.
+  // kRows, as a result of all rows: the same, and they are equal in it; kAggregate: the argument of each item (of
+  // COUNT(*) one that is never NULL; NULL for what a FILTER leaves out), then for each MIN and MAX bytes that compare
+  // as its arguments do. Errors: kInvalidSql for what depends on more than the row, the time included.
   virtual Result<std::unique_ptr<RowExpressions>> bind_result(const Statement& select, const model::TablePtr& table,
                                                               const QueryContext& context) = 0;
-  // The same of the rows that the WHERE takes. kTop: the first `limit` ones in their order, rows that are equal in it
-  // by their primary key; every column of the table, then the key. kAggregate: all of them, in no order.
+  // The same of the rows that the WHERE takes. kTop, kRows: the first `limit` ones in their order, rows that are equal
+  // in it by their primary key; every column of the table, then the key. kAggregate: all of them, in no order.
   virtual Result<std::unique_ptr<QueryResult>> result_rows(const Statement& select, SourceResolver& tables,
                                                            const QueryContext& context, uint64_t limit) = 0;
 

@@ -320,11 +320,13 @@ ExpressionPtr argument_of(const duckdb::FunctionExpression& call) {
 
 duckdb::vector<ExpressionPtr> expressions_of(const duckdb::SelectNode& node, const LiveShape& shape) {
   duckdb::vector<ExpressionPtr> expressions;
-  if (shape.kind == LiveKind::kTop) {
+  if (shape.kind != LiveKind::kAggregate) {
     SortKey key;
-    for (const auto& one : order_of(node)->orders) {
-      key.add(one.expression->Copy(), one.type == duckdb::OrderType::DESCENDING,
-              one.null_order == duckdb::OrderByNullType::NULLS_FIRST);
+    if (const auto* const order = order_of(node)) {
+      for (const auto& one : order->orders) {
+        key.add(one.expression->Copy(), one.type == duckdb::OrderType::DESCENDING,
+                one.null_order == duckdb::OrderByNullType::NULLS_FIRST);
+      }
     }
     expressions.push_back(std::move(key).build());
     return expressions;
@@ -395,7 +397,7 @@ Node result_expressions(const Statement& select, const LiveShape& shape) {
 Node result_query(const Statement& select, const LiveShape& shape, const model::TableDefinition& table,
                   uint64_t limit) {
   auto node = result_expressions(select, shape);
-  if (shape.kind != LiveKind::kTop) return node;
+  if (shape.kind == LiveKind::kAggregate) return node;
   auto& inner = node->Cast<duckdb::SelectNode>();
   ExpressionPtr key = std::move(inner.select_list[0]);
   inner.select_list.clear();

@@ -20,8 +20,8 @@ duckdb::unique_ptr<duckdb::QueryNode> live_query(const Statement& select, bool s
 // The rows that its WHERE does not take.
 duckdb::unique_ptr<duckdb::QueryNode> other_rows_query(const Statement& select, Seq after);
 
-// SELECT of what a result is made from, see Engine::bind_result(): kTop: the key of the order; kAggregate: the argument
-// of each item, then the key of each MIN and MAX. Of what the statement says only FROM and WHERE are left.
+// SELECT of what a result is made from, see Engine::bind_result(): kTop, kRows: the key of the order; kAggregate: the
+// argument of each item, then the key of each MIN and MAX. Of what the statement says only FROM and WHERE are left.
 duckdb::unique_ptr<duckdb::QueryNode> result_expressions(const Statement& select, const LiveShape& shape);
 // What Engine::result_rows() runs.
 duckdb::unique_ptr<duckdb::QueryNode> result_query(const Statement& select, const LiveShape& shape,

@@ -27,10 +27,15 @@ net::FramePtr ack_frame(const Group& group, const Subscription& subscription) {
 Hub::Hub(const platform::Clock& clock, ResultLimits limits)
     : clock_(clock), limits_(limits), thread_([this](const std::stop_token& stop) { work(stop); }) {}
 
+void Hub::set_system_changes(std::unique_ptr<query::SystemChanges> changes) {
+  const std::lock_guard lock(mutex_);
+  system_changes_ = std::move(changes);
+}
+
 void Hub::publish(const storage::ChangeSetPtr& changes) {
   const std::lock_guard lock(queue_mutex_);
   // Whoever subscribes from here on sees this commit in their snapshot: it is taken behind set_watched().
-  if (!watched_) return;
+  if (!watched_ && !query::SystemChanges::is_counted(*changes)) return;
   queue_.push_back(changes);
   if (queue_.size() == 1) queue_changed_.notify_one();
 }
@@ -381,7 +386,7 @@ void Hub::deliver(const std::deque<storage::ChangeSetPtr>& commits) {
   });
 }
 
-void Hub::deliver_locked(const storage::ChangeSetPtr& changes) {
+void Hub::deliver_rows(const storage::ChangeSetPtr& changes) {
   std::vector<GroupMessage> messages;
   for (const auto& change : changes->rows) {
     const auto groups = scopes_.find(Scope{change.table->id, change.user.value});
@@ -396,6 +401,15 @@ void Hub::deliver_locked(const storage::ChangeSetPtr& changes) {
       for (auto& message : messages) pending_.push_back({group, std::move(message)});
     }
     if (pending_.size() >= kMaxPending) send_pending();
+  }
+}
+
+void Hub::deliver_locked(const storage::ChangeSetPtr& changes) {
+  deliver_rows(changes);
+  if (system_changes_ != nullptr && !changes->records.empty()) {
+    deliver_rows(system_changes_->apply(*changes, [&](TableId table) {
+      return scopes_.contains(Scope{table, std::string()});
+    }));
   }
   end_commit();
   if (!changes->table_changes.empty()) send_pending();

@@ -21,6 +21,7 @@
 #include "live/result_group.h"
 #include "platform/clock.h"
 #include "query/live_queries.h"
+#include "query/system_changes.h"
 #include "storage/committer.h"
 
 namespace kalamdb::live {
@@ -47,6 +48,8 @@ class Hub : public query::LiveQueries {
   // How often a subscriber has fallen behind.
   uint64_t lagged() const { return lagged_.load(std::memory_order_relaxed); }
 
+  // By which changes of system tables are told. Before the first publish().
+  void set_system_changes(std::unique_ptr<query::SystemChanges> changes);
   // For Storage::add_listener().
   void publish(const storage::ChangeSetPtr& changes);
 
@@ -133,6 +136,7 @@ class Hub : public query::LiveQueries {
   void set_watched(bool watched);
   void deliver(const std::deque<storage::ChangeSetPtr>& commits);
   void deliver_locked(const storage::ChangeSetPtr& changes);
+  void deliver_rows(const storage::ChangeSetPtr& changes);
   void end_commit();
   Result<> make_group(Entry& entry, const GroupQuery& query, const GroupServices& services);
   void erase_group(Group& group);
@@ -164,6 +168,7 @@ class Hub : public query::LiveQueries {
   const platform::Clock& clock_;
   const ResultLimits limits_;
   mutable std::mutex mutex_;  // of the groups; held while one commit is delivered
+  std::unique_ptr<query::SystemChanges> system_changes_;
   std::vector<Pending> pending_;
   std::vector<SubscriptionPtr> lagging_;  // told so once mutex_ is free
   std::atomic<uint64_t> lagged_{0};       // how often one fell behind

@@ -52,34 +52,35 @@ Result<> ResultGroup::apply(std::span<const Waiting> changes, std::vector<GroupM
   }
   if (later.empty()) return {};
   for (const Error& error : result_->apply(later)) messages.push_back({later.back()->seq, fail(error)});
-  seq_ = later.back()->seq;
+  const Seq had = std::exchange(seq_, later.back()->seq);
   KALAM_TRY(auto told, result_->take_changes());
   if (result_->bytes() > max_bytes_) {
     return fail(ErrorCode::kResultTooLarge,
                 "The result has grown past the " + std::to_string(max_bytes_) + " bytes of live.max_result_bytes");
   }
-  return tell(std::move(told), form_, messages);
+  return tell(std::move(told), form_, had, messages);
 }
 
-Result<> ResultGroup::tell(std::vector<ResultChange> changes, const ResultForm& before,
+Result<> ResultGroup::tell(std::vector<ResultChange> changes, const ResultForm& before, Seq had,
                            std::vector<GroupMessage>& messages) {
   last_ = std::move(changes);
   form_before_ = before;
+  seq_before_ = had;
   if (last_.empty()) return {};
   snapshot_.reset();
   for (const ResultChange& change : last_) {
     history_.add(change.key, seq_, change.now == nullptr ? change.before : nullptr);
-    KALAM_TRY(std::string message, message_for(change, before));
+    const bool is_last = &change == &last_.back();
+    KALAM_TRY(std::string message, message_for(change, before, is_last ? seq_ : partial_seq(had)));
     messages.push_back({seq_, std::move(message)});
   }
   return {};
 }
 
-// The rows of a result have the `_seq` of what made them so.
-Result<std::string> ResultGroup::message_for(const ResultChange& change, const ResultForm& before) const {
-  if (change.now == nullptr) return before.encoder->remove(*change.before, seq_, seq_);
+Result<std::string> ResultGroup::message_for(const ResultChange& change, const ResultForm& before, Seq seq) const {
+  if (change.now == nullptr) return before.encoder->remove(*change.before, seq, seq);
   storage::RowChange row;
-  row.seq = row.old_seq = seq_;
+  row.seq = row.old_seq = seq;
   row.row = *change.now;
   if (change.before == nullptr) return form_.encoder->insert(row);
   row.old_row = *change.before;
@@ -93,7 +94,7 @@ Result<ResultGroup::Installed> ResultGroup::install(LoadedResult loaded, std::ve
   Installed installed{.is_first = result_ == nullptr};
   if (loaded.query.table->schema_version < query_.table->schema_version) return installed;  // altered again since
   is_altered_ = false;
-  const Known before{installed.is_first ? Rows() : by_key(result_->rows()), form_};
+  const Known before{installed.is_first ? Rows() : by_key(result_->rows()), form_, seq_};
   query_ = std::move(loaded.query);
   result_ = std::move(loaded.result);
   GroupQuery shown = query_;
@@ -103,16 +104,16 @@ Result<ResultGroup::Installed> ResultGroup::install(LoadedResult loaded, std::ve
   installed.fields_changed =
       !installed.is_first && !same_fields(before.form.encoder->fields(), form_.encoder->fields());
   // It holds more than what the hub has come to, or less.
-  const Seq reached = std::exchange(seq_, loaded.seq);
+  seq_ = loaded.seq;
   std::vector<GroupMessage> one_by_one;  // instead, those who have a former result get the difference as a whole
   KALAM_CHECK(apply(waiting, one_by_one));
-  seq_ = std::max(seq_, reached);
+  seq_ = std::max(seq_, before.seq);
   snapshot_.reset();
   if (installed.is_first) {
     history_.restart(seq_);
     return installed;
   }
-  KALAM_CHECK(tell(changes_since(before), before.form, messages));
+  KALAM_CHECK(tell(changes_since(before), before.form, before.seq, messages));
   // Who has this `_seq` may have it with what was before, or behind.
   if (!last_.empty() || installed.fields_changed) history_.restart(seq_ + 1);
   return installed;
@@ -128,18 +129,19 @@ ResultSnapshotPtr ResultGroup::snapshot() {
 Result<ResultStart> ResultGroup::start(std::optional<Seq> from) {
   ResultStart start{.snapshot = snapshot()};
   if (!from) return start;
-  if (!history_.reaches(*from)) {
+  if (!history_.reaches(*from) || history_.has(*from + 1)) {
     return fail(ErrorCode::kCursorTooOld,
                 "What has changed in the result since then is not known any more; subscribe without `from`");
   }
+  const Seq seq = partial_seq(*from);  // as long as the client has not got the rows, too
   std::unordered_set<std::string> changed;
   for (auto& change : history_.since(*from)) {
     if (change.gone == nullptr) {
       changed.insert(std::move(change.key));
       continue;
     }
-    KALAM_TRY(std::string tail, form_.encoder->remove(*change.gone, change.seq, change.seq));
-    start.gone.push_back({change.seq, std::move(tail)});
+    KALAM_TRY(std::string tail, form_.encoder->remove(*change.gone, seq, seq));
+    start.gone.push_back({seq, std::move(tail)});
   }
   start.changed.emplace();
   std::ranges::copy_if(start.snapshot->rows, std::back_inserter(*start.changed),
@@ -182,11 +184,11 @@ void ResultGroup::fell_behind(const SubscriptionPtr& member) {
       known[change->key] = change->before;
     }
   }
-  known_[member.get()] = {std::move(known), form_before_};
+  known_[member.get()] = {std::move(known), form_before_, seq_before_};
 }
 
 void ResultGroup::knows(const SubscriptionPtr& member, const ResultSnapshot& snapshot) {
-  known_[member.get()] = {by_key(snapshot.rows), snapshot.form};
+  known_[member.get()] = {by_key(snapshot.rows), snapshot.form, snapshot.seq};
 }
 
 Result<ResultGroup::CatchUp> ResultGroup::catch_up(const SubscriptionPtr& member, size_t max_bytes) {
@@ -204,7 +206,8 @@ Result<ResultGroup::CatchUp> ResultGroup::catch_up(const SubscriptionPtr& member
   for (const ResultChange& change : changes) {
     // Rows of another form are all told away first, and at once: they cannot be compared with others.
     if (bytes >= max_bytes && before.table == form_.table) return result;
-    KALAM_TRY(std::string message, message_for(change, before));
+    const bool is_last = &change == &changes.back();
+    KALAM_TRY(std::string message, message_for(change, before, is_last ? seq_ : partial_seq(known.seq)));
     bytes += message.size();
     result.messages.push_back(std::move(message));
     if (change.now == nullptr) {

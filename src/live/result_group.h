@@ -1,5 +1,6 @@
-// Subscriptions of a query that has a result (live/result.h). A commit's changes to it are told together, all with the
-// `_seq` of the last row that it wrote to the table.
+// Subscriptions of a query that has a result (live/result.h). A commit's changes to it are told together. The last
+// message has the `_seq` of the last row that the commit wrote to the table, those before it one that is just greater
+// than what the client had: one whose connection breaks between them resumes from there, and is told all of them again.
 //
 // The result is read at one commit beside those that go on; changes wait meanwhile, and those that it already holds are
 // left out behind it. It is read again when it runs out of rows, and when its table is altered; the members are told
@@ -101,15 +102,20 @@ class ResultGroup final : public Group {
   struct Known {
     Rows rows;
     ResultForm form;
+    Seq seq = 0;
   };
 
   // A change and what keeps it.
   using Waiting = std::pair<storage::ChangeSetPtr, const storage::RowChange*>;
 
   Result<> apply(std::span<const Waiting> changes, std::vector<GroupMessage>& messages);
-  // `before` is the form of the rows that the changes replace.
-  Result<> tell(std::vector<ResultChange> changes, const ResultForm& before, std::vector<GroupMessage>& messages);
-  Result<std::string> message_for(const ResultChange& change, const ResultForm& before) const;
+  // `before` is the form of the rows that the changes replace, and `had` the `_seq` that those had who have them.
+  Result<> tell(std::vector<ResultChange> changes, const ResultForm& before, Seq had,
+                std::vector<GroupMessage>& messages);
+  // `seq` is what the message has.
+  Result<std::string> message_for(const ResultChange& change, const ResultForm& before, Seq seq) const;
+  // Of a message behind which others bring those who had all up to `had` to the result as it is.
+  Seq partial_seq(Seq had) const { return std::min(had + 1, seq_); }
   static Rows by_key(std::vector<ResultRow> rows);
   // What leads from rows to the result as it is.
   std::vector<ResultChange> changes_since(const Known& known) const;
@@ -128,6 +134,7 @@ class ResultGroup final : public Group {
   size_t waiting_bytes_ = 0;
   std::vector<ResultChange> last_;  // what was told last
   ResultForm form_before_;          // of the rows before `last_`
+  Seq seq_before_ = 0;              // likewise
   ResultSnapshotPtr snapshot_;      // of the result as it is; nullptr: to be made
   std::unordered_map<const Subscription*, Known> known_;
 };

@@ -31,6 +31,11 @@ void ResultHistory::erase(std::list<Change>::iterator change) {
   changes_.erase(change);
 }
 
+bool ResultHistory::has(Seq seq) const {
+  const auto changes = since(seq - 1);
+  return !changes.empty() && changes.front().seq == seq;
+}
+
 std::vector<ResultHistory::Change> ResultHistory::since(Seq cursor) const {
   auto first = changes_.end();
   while (first != changes_.begin() && std::prev(first)->seq > cursor) --first;

@@ -25,6 +25,8 @@ class ResultHistory {
   void restart(Seq from);
   // `seq` is not less than that of any call before.
   void add(const std::string& key, Seq seq, RowPtr gone);
+  // Whether there is a change of that very `seq`.
+  bool has(Seq seq) const;
   // Whether since(cursor) is complete.
   bool reaches(Seq cursor) const { return cursor >= from_; }
   // The changes after `cursor`, in the order of their `seq`.

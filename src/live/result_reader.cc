@@ -32,9 +32,9 @@ Result<LoadedResult> try_load(const query::Services& services, const query::Call
 Result<LoadedResult> load_result(const query::Services& services, const query::Caller& caller, GroupQuery query,
                                  size_t max_bytes) {
   while (true) {
-    KALAM_TRY(query.table, current_table(services, *query.table));
+    KALAM_TRY(query.table, current_table(services, query.table));
     auto loaded = try_load(services, caller, query, max_bytes);
-    KALAM_TRY(const auto now, current_table(services, *query.table));
+    KALAM_TRY(const auto now, current_table(services, query.table));
     // Altered meanwhile: what was read may be of either.
     if (now->schema_version == query.table->schema_version) return loaded;
   }

@@ -113,7 +113,9 @@ uint64_t batch_rows(const protocol::SubscribeOptions& options) {
   return std::max<uint64_t>(1, options.batch_size.value_or(kDefaultBatchRows));
 }
 
-Result<model::TablePtr> current_table(const query::Services& services, const model::TableDefinition& table) {
+Result<model::TablePtr> current_table(const query::Services& services, const model::TablePtr& known) {
+  const model::TableDefinition& table = *known;
+  if (table.type == model::TableType::kSystem) return known;
   KALAM_TRY(const auto now, services.catalog.find_table(table.namespace_id, table.name));
   if (now == nullptr || now->id != table.id) {
     return fail(ErrorCode::kTableNotFound, table.namespace_id + ":" + table.name);

@@ -26,6 +26,7 @@ size_t TopResult::bytes_of(const std::string& place, const ResultRow& row) {
 Result<> TopResult::load_row(model::Row values) {
   std::string order = std::get<std::string>(values.back());
   values.pop_back();
+  values.resize(table_->columns.size());  // rows of system tables are read without `_seq`
   std::string key = model::encode_key(*table_, values);
   std::string place = std::move(order) + key;
   insert(std::move(place), {std::move(key), std::make_shared<const std::string>(model::encode_row(*table_, values))});

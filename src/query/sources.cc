@@ -21,7 +21,7 @@ std::string verb_of(Access access) {
     case Access::kRead:
       break;
   }
-  return "subscribe to";
+  return "read";
 }
 
 }  // namespace
@@ -59,6 +59,7 @@ Result<model::TablePtr> resolve_table(const Services& services, const StatementC
                                       const duck::TableName& name, Access access) {
   const std::string& namespace_id = name.schema.empty() ? context.namespace_id : name.schema;
   if (is_system_namespace(namespace_id)) {
+    if (access == Access::kRead) return find_subscribed_system_table(context.caller, namespace_id, name.name);
     return fail(ErrorCode::kInvalidOperation,
                 "Cannot " + verb_of(access) + " system table '" + namespace_id + "." + name.name + "'");
   }

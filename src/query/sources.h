@@ -58,8 +58,9 @@ class StatementSources : public duck::SourceResolver {
 // What the engine needs to know of a statement's surroundings. `now_us` is what NOW() gives.
 duck::QueryContext query_context(const Services& services, const StatementContext& context, int64_t now_us);
 
-// A user table, no view, for reading or writing by `caller`. Errors: kTableNotFound, kPermissionDenied;
-// kInvalidOperation for a view, for a SHARED table under EXECUTE AS USER and for writes to a system table.
+// A table, no view, for a live query or for writing by `caller`. Errors: kTableNotFound, kPermissionDenied;
+// kInvalidOperation for a view, for a SHARED table under EXECUTE AS USER, for writes to a system table, and for live
+// queries of those that find_subscribed_system_table() refuses.
 enum class Access : uint8_t { kRead, kInsert, kUpdate, kDelete };
 Result<model::TablePtr> resolve_table(const Services& services, const StatementContext& context,
                                       const duck::TableName& name, Access access);

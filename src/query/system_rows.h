@@ -1,6 +1,7 @@
 // The parts of a system table: its columns and what computes its rows. For system_tables.cc and the files in system/.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,6 +52,26 @@ inline constexpr auto kText = model::TypeTag::kText;
 inline constexpr auto kJson = model::TypeTag::kJson;
 inline constexpr auto kTime = model::TypeTag::kTimestamp;
 
+// The namespaces as records tell of them.
+struct NamespaceRecords {
+  std::map<std::string, model::NamespaceDefinition, std::less<>> definitions;
+  std::map<std::string, int64_t, std::less<>> table_counts;  // of each namespace that has tables; views do not count
+};
+
+// A record that a system table shows, as it was at one commit.
+struct SystemRecord {
+  std::string_view key;
+  std::optional<std::string_view> value;  // nullopt: there was none
+  const NamespaceRecords& namespaces;
+  const cold::StorageDefinition& default_local;  // the storage `local` without a record
+};
+
+// A table whose rows each follow from one record. A record may have several.
+struct ShownRecords {
+  hot::RecordSpace space{};
+  Result<std::vector<model::Row>> (*rows)(const SystemRecord& record) = nullptr;
+};
+
 struct SystemColumn {
   std::string_view name;
   model::TypeTag type;
@@ -63,9 +84,15 @@ struct SystemTable {
   bool every_role = false;  // else dba and system only
   std::vector<SystemColumn> columns;
   std::vector<model::Row> (*rows)(const SystemInput& input) = nullptr;
+  // The same rows for whoever may use every table. Only such a table can be subscribed to.
+  std::optional<ShownRecords> records = std::nullopt;
+  // What tells its rows apart; in `system` the first column when it is left out.
+  std::vector<std::string_view> key = {};
   // The rows follow from the catalog's tables and namespaces and from the caller's role, from nothing else.
   bool of_schema = false;
-  model::TablePtr definition = nullptr;  // derived from the above
+  // Derived from the above.
+  model::TablePtr definition = nullptr;
+  model::TablePtr subscribed = nullptr;  // the same with `_seq` and an id of its own, if it can be subscribed to
 };
 
 // The system tables, by what they tell of.
@@ -76,6 +103,9 @@ std::vector<SystemTable> information_schema_tables();  // of the SQL standard
 // Every system table with its definition.
 const std::vector<SystemTable>& system_tables();
 bool may_read(const SystemTable& table, catalog::Role role);
+
+// Every namespace, and how many tables it has. Errors: kIo, kCorruption.
+Result<NamespaceRecords> read_namespaces(const hot::Store& store, const hot::SnapshotPtr& snapshot);
 
 inline model::Value text_or_null(const std::string& text) { return text.empty() ? model::Value() : model::Value(text); }
 inline model::Value time_or_null(int64_t time_us) { return time_us == 0 ? model::Value() : model::Value(time_us); }

@@ -1,5 +1,7 @@
 #include "query/system_tables.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "query/existing_rows.h"
 #include "query/system_rows.h"
@@ -8,12 +10,13 @@ namespace kalamdb::query {
 
 namespace {
 
-// The column that identifies a row of the table, for the schema flags: the first one.
-model::TablePtr define(const SystemTable& system_table) {
-  auto table = std::make_shared<model::TableDefinition>();
-  table->namespace_id = system_table.namespace_id;
-  table->name = system_table.name;
-  table->type = model::TableType::kSystem;
+model::TableDefinition define(const SystemTable& system_table) {
+  model::TableDefinition table;
+  table.namespace_id = system_table.namespace_id;
+  table.name = system_table.name;
+  table.type = model::TableType::kSystem;
+  std::vector<std::string_view> key = system_table.key;
+  if (key.empty() && system_table.namespace_id == "system") key.push_back(system_table.columns.front().name);
   uint32_t ordinal = 0;
   for (const SystemColumn& column : system_table.columns) {
     model::ColumnDefinition definition;
@@ -21,9 +24,21 @@ model::TablePtr define(const SystemTable& system_table) {
     definition.ordinal = ++ordinal;
     definition.type = model::DataType{column.type};
     definition.nullable = column.nullable;
-    if (ordinal == 1 && system_table.namespace_id == "system") definition.primary_key_position = 1;
-    table->columns.push_back(std::move(definition));
+    const auto in_key = std::ranges::find(key, column.name);
+    if (in_key != key.end()) definition.primary_key_position = static_cast<uint32_t>(in_key - key.begin()) + 1;
+    table.columns.push_back(std::move(definition));
   }
+  return table;
+}
+
+// Ids of tables that are made count from 1.
+model::TablePtr define_subscribed(const SystemTable& system_table, uint32_t number) {
+  auto table = std::make_shared<model::TableDefinition>(*system_table.definition);
+  table->id = TableId(UINT32_MAX - number);
+  table->columns.push_back({.name = std::string(model::kSeqColumn),
+                            .ordinal = table->max_ordinal() + 1,
+                            .type = model::DataType{kBigInt},
+                            .nullable = false});
   return table;
 }
 
@@ -37,6 +52,12 @@ const SystemTable* find_system_table(std::string_view namespace_id, std::string_
     if (table.namespace_id == namespace_id && table.name == name) return &table;
   }
   return nullptr;
+}
+
+Error no_access(const SystemTable& table, catalog::Role role) {
+  return {ErrorCode::kPermissionDenied, "Access denied: Role '" + std::string(pascal_name(role)) +
+                                            "' cannot access table '" + table.definition->qualified_name() +
+                                            "'. System tables require 'dba' or 'system' role."};
 }
 
 // What a system table shows the caller. Rows of schemas are the same until the catalog changes, and are kept so long.
@@ -64,7 +85,11 @@ const std::vector<SystemTable>& system_tables() {
     for (auto& part : {schema_tables(), information_schema_tables()}) all.insert(all.end(), part.begin(), part.end());
     for (SystemTable& table : all) table.of_schema = true;
     for (auto& table : server_tables()) all.push_back(std::move(table));
-    for (SystemTable& table : all) table.definition = define(table);
+    uint32_t number = 0;
+    for (SystemTable& table : all) {
+      table.definition = std::make_shared<const model::TableDefinition>(define(table));
+      if (table.records) table.subscribed = define_subscribed(table, number++);
+    }
     return all;
   }();
   return tables;
@@ -103,16 +128,29 @@ Result<std::optional<duck::TableSource>> open_system_table(const Services& servi
                                                            std::string_view namespace_id, std::string_view name) {
   const SystemTable* table = find_system_table(namespace_id, name);
   if (table == nullptr) return std::nullopt;
-  if (!may_read(*table, caller.role)) {
-    const std::string qualified = std::string(namespace_id) + "." + std::string(name);
-    return fail(ErrorCode::kPermissionDenied, "Access denied: Role '" + std::string(pascal_name(caller.role)) +
-                                                  "' cannot access table '" + qualified +
-                                                  "'. System tables require 'dba' or 'system' role.");
-  }
+  if (!may_read(*table, caller.role)) return fail(no_access(*table, caller.role));
   duck::TableSource source;
   KALAM_TRY(auto rows, rows_of(*table, services, caller));
   source.computed = duck::ComputedRows{table->definition, std::move(rows)};
   return source;
+}
+
+Result<model::TablePtr> find_subscribed_system_table(const Caller& caller, std::string_view namespace_id,
+                                                     std::string_view name) {
+  const SystemTable* const table = find_system_table(namespace_id, name);
+  if (table == nullptr) {
+    return fail(ErrorCode::kTableNotFound, std::string(namespace_id) + "." + std::string(name));
+  }
+  // Others see a part of some tables, which depends on more than the rows.
+  if (!is_admin(caller.role)) return fail(no_access(*table, caller.role));
+  if (table->subscribed != nullptr) return table->subscribed;
+  std::string possible;
+  for (const SystemTable& other : system_tables()) {
+    if (other.subscribed != nullptr) possible += (possible.empty() ? "" : ", ") + other.subscribed->qualified_name();
+  }
+  return fail(ErrorCode::kInvalidOperation,
+              "System table " + table->definition->qualified_name() +
+                  " is computed when it is read and cannot be subscribed to; these can: " + possible);
 }
 
 Result<StatementResult> select_system_table(const Services& services, const Caller& caller,

@@ -171,6 +171,8 @@ Result<> Server::Parts::open_storage() {
   options.storages.s3_cache_bytes = static_cast<uint64_t>(config.s3_cache_bytes);
   options.storages.allow_private_endpoints = config.allow_private_endpoints;
   KALAM_TRY(storage, storage::Storage::open(std::move(options), files, clock, random, *engine));
+  KALAM_TRY(auto system_changes, query::SystemChanges::open(*storage));
+  hub.set_system_changes(std::move(system_changes));
   storage->add_listener([this](const storage::ChangeSetPtr& changes) { hub.publish(changes); });
   return {};
 }

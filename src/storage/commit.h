@@ -116,6 +116,19 @@ struct RowChange {
   std::string old_row;  // previous version; empty for an insert
 };
 
+// What system tables show.
+inline constexpr bool is_shown(hot::RecordSpace space) {
+  return space == hot::RecordSpace::kNamespace || space == hot::RecordSpace::kTable ||
+         space == hot::RecordSpace::kUser || space == hot::RecordSpace::kJob || space == hot::RecordSpace::kStorage;
+}
+
+struct RecordChange {
+  hot::RecordSpace space{};  // one that is_shown()
+  std::string key;
+  std::optional<std::string> before;  // nullopt: it was not there
+  std::optional<std::string> now;     // nullopt: it is gone
+};
+
 // What a commit did, in the order in which it did it. Row changes have ascending `seq`; the last one's is `commit_seq`.
 // A commit that changed nothing has the `commit_seq` of the one before it.
 struct ChangeSet {
@@ -124,6 +137,7 @@ struct ChangeSet {
   // Which of CommitRequest::rows did nothing: kInsertOrIgnore that found the key taken. Ascending.
   std::vector<uint32_t> ignored_rows;
   std::vector<CommitRequest::TableChange> table_changes;
+  std::vector<RecordChange> records;
 };
 using ChangeSetPtr = std::shared_ptr<const ChangeSet>;
 

@@ -52,6 +52,8 @@ Result<std::shared_ptr<ChangeSet>> CommitGroup::add(CommitRequest request) {
   }
   if (done->rows.empty() && !writes_more) return done;
   last_seq_ = done->commit_seq;
+  // No row has the `_seq` behind that of a commit: see live/result_group.h.
+  context_.seqs.next();
   always_syncs_ = always_syncs_ || request.always_sync;
   needs_sync_ = needs_sync_ || writes_more || std::ranges::any_of(done->rows, [](const RowChange& change) {
                   return change.table->type != model::TableType::kStream;
@@ -98,7 +100,7 @@ Result<> CommitGroup::validate_and_fill(CommitRequest& request, ChangeSet& done)
   for (const RestoredTombstone& row : request.tombstones) {
     batch_->put_row(row.table, row.user, row.key, row.seq, /*deleted=*/true, row.row, /*replaced=*/0);
   }
-  for (RecordWrite& write : request.records) KALAM_CHECK(add_record(write));
+  for (RecordWrite& write : request.records) KALAM_CHECK(add_record(write, done));
   for (const SegmentMark& mark : request.marks) {
     std::string record_key = segment_record_key(mark.scope, mark.segment_id);
     KALAM_CHECK(find_marked(mark.scope, mark.segment_id, record_key));
@@ -249,20 +251,19 @@ Result<CommitGroup::Marked*> CommitGroup::find_marked(const std::string& scope, 
   return &marked_.emplace(record_key, Marked{.base = std::move(base)}).first->second;
 }
 
-Result<> CommitGroup::add_record(RecordWrite& write) {
+Result<> CommitGroup::add_record(RecordWrite& write, ChangeSet& done) {
   std::string key = hot::record_key(write.space, write.key);
   const auto written = records_.find(key);
-  if (write.expected) {
-    std::optional<std::string> current;
-    if (written != records_.end()) {
-      current = written->second;
-    } else {
-      KALAM_TRY(current, context_.store.get_record(write.space, write.key, nullptr));
-    }
-    if (current.value_or("") != *write.expected) {
-      return fail(ErrorCode::kConflict, "The record was changed by a concurrent request; run it again");
-    }
+  std::optional<std::string> current;
+  if (written != records_.end()) {
+    current = written->second;
+  } else if (write.expected || is_shown(write.space)) {
+    KALAM_TRY(current, context_.store.get_record(write.space, write.key, nullptr));
   }
+  if (write.expected && current.value_or("") != *write.expected) {
+    return fail(ErrorCode::kConflict, "The record was changed by a concurrent request; run it again");
+  }
+  if (is_shown(write.space)) done.records.push_back({write.space, write.key, std::move(current), write.value});
   if (write.value) {
     batch_->put_record(write.space, write.key, *write.value);
   } else {

@@ -87,7 +87,7 @@ class CommitGroup {
   Result<bool> add_row(RowWrite& write, ChangeSet& done);
   Result<bool> insert_row(RowWrite& write, std::string full_key, const Current& current, ChangeSet& done);
   Result<> change_row(RowWrite& write, std::string full_key, Current& current, ChangeSet& done);
-  Result<> add_record(RecordWrite& write);
+  Result<> add_record(RecordWrite& write, ChangeSet& done);
   Result<Current> read_current(const RowWrite& write, const std::string& full_key);
   Result<> mark_deleted(const RowWrite& write);
   Result<Marked*> find_marked(const std::string& scope, uint64_t segment_id, const std::string& record_key);

@@ -209,6 +209,26 @@ TEST_F(CommitterTest, RecordsMayBeExpected) {
   EXPECT_EQ(*database_->hot().get_record(hot::RecordSpace::kSetting, "k", nullptr), "3");
 }
 
+TEST_F(CommitterTest, RecordsThatSystemTablesShowAreTold) {
+  using hot::RecordSpace;
+  const auto told = [&](std::vector<RecordWrite> records) {
+    CommitRequest request;
+    request.records = std::move(records);
+    const auto done = *database_->committer().commit(std::move(request));
+    std::string text;
+    for (const auto& change : done->records) {
+      text += change.key + ":" + change.before.value_or("-") + ">" + change.now.value_or("-") + " ";
+    }
+    return text;
+  };
+  EXPECT_EQ(told({{RecordSpace::kUser, "a", "1", std::nullopt}, {RecordSpace::kSetting, "secret", "1", std::nullopt}}),
+            "a:->1 ");
+  EXPECT_EQ(told({{RecordSpace::kUser, "a", "2", "1"}, {RecordSpace::kJob, "a", "1", std::nullopt}}), "a:1>2 a:->1 ");
+  EXPECT_EQ(told({{RecordSpace::kUser, "a", "3", std::nullopt}, {RecordSpace::kUser, "a", std::nullopt, std::nullopt}}),
+            "a:2>3 a:3>- ")
+      << "one after the other within a commit";
+}
+
 TEST_F(CommitterTest, WritesNeedTheLiveSchema) {
   auto altered = std::make_shared<model::TableDefinition>(*shared_);
   altered->schema_version = 2;

@@ -75,6 +75,8 @@ class StorageRegistry {
 
   // Encrypts CREDENTIALS for StorageDefinition::credentials. Errors: kInvalidInput, kIo.
   Result<std::string> seal_credentials(std::string_view id, const std::string& json) const;
+  // `local` as long as no record tells otherwise.
+  cold::StorageDefinition default_local() const;
   // Makes a storage of a definition without adding it.
   RegisteredStoragePtr connect(cold::StorageDefinition definition) const;
   void put(RegisteredStoragePtr storage);
@@ -100,7 +102,6 @@ class StorageRegistry {
   Result<std::shared_ptr<cold::ObjectStore>> open_s3(const cold::StorageDefinition& definition) const;
   // The key is made when it is first needed.
   Result<cold::Cipher> cipher() const;
-  cold::StorageDefinition default_local() const;
   std::string s3_directory() const { return options_.data_directory + "/s3"; }
 
   const StorageRegistryOptions options_;

@@ -5,8 +5,9 @@ import time
 
 import pytest
 from kalam_testlib import Server, ServerConfig
+from kalam_testlib.live_result import check
 from kalam_testlib.ws_client import change_row
-from test_live_results import GROUPS, TOP, WHOLE, check, create, statement, value
+from test_live_results import GROUPS, TOP, WHOLE, create, statement, value
 
 SUMS = "SELECT g, count(*) AS n, sum(x) AS total FROM {t} GROUP BY g"
 
@@ -141,6 +142,27 @@ def test_what_is_not_known_any_more(server, root, ns):
         ws.wait_error("s", "NOT_FOUND")
 
 
+def test_breaking_off_between_the_changes_of_a_commit(server, root, ns):
+    table = f"{ns}.t"
+    create(root, table)
+    root.run(f"INSERT INTO {table} (id, g, x) VALUES (1, 1, 10), (2, 2, 20), (3, 3, 30)")
+    sql = SUMS.format(t=table)
+    with server.websocket(root) as ws:
+        live = ws.subscribe("s", sql).ready()
+        before = int(live.rows[0]["_seq"])
+        root.run(f"BEGIN; DELETE FROM {table} WHERE id = 1; UPDATE {table} SET x = 5 WHERE id > 1; INSERT INTO {table} (id, g, x) VALUES (4, 4, 1); COMMIT")
+        seqs = [int(change_row(m)["_seq"]) for m in live.wait_changes(4)]
+        assert before < seqs[0] == seqs[1] == seqs[2] < seqs[3]
+        for cursor, gone, changed in ((before, [1], [2, 3, 4]), (seqs[0], [1], [2, 3, 4]), (seqs[3], [], [])):
+            again = ws.subscribe("again", sql, {"from": cursor}).ready()
+            assert [change_row(m)["g"] for m in again.changes] == gone
+            assert sorted(row["g"] for row in again.rows) == changed
+            # Who breaks off behind what is gone has not got the rows.
+            assert all(cursor < int(change_row(m)["_seq"]) < seqs[3] for m in again.changes)
+        root.run(f"DELETE FROM {table} WHERE id IN (2, 3)")
+        live.wait_changes(6)
+
+
 def test_breaking_off_amid_the_batches(server, root, ns):
     table = f"{ns}.t"
     create(root, table)
@@ -165,6 +187,20 @@ def test_breaking_off_amid_the_batches(server, root, ns):
         ws.subscribe("s", sums.sql, {"batch_size": 10, "from": sums.cursor})
         assert "Too much" in ws.wait_error("s", "CURSOR_TOO_OLD")["message"]
         assert len(ws.subscribe("larger", sums.sql, {"batch_size": 11, "from": sums.cursor}).ready().rows) == 11
+
+
+def test_a_system_table_is_resumed_likewise(server, root, ns):
+    sql = f"SELECT * FROM system.namespaces WHERE namespace_id LIKE '{ns}%'"
+    with server.websocket(root) as ws:
+        live = ws.subscribe("s", sql).ready()
+        root.run(f"CREATE NAMESPACE {ns}_a; CREATE NAMESPACE {ns}_b")
+        cursor = int(change_row(live.wait_changes(2)[-1])["_seq"])
+        ws.abort()
+    root.run(f"DROP NAMESPACE {ns}_a; CREATE NAMESPACE {ns}_c; CREATE SHARED TABLE {ns}_b.t (id INT PRIMARY KEY)")
+    with server.websocket(root) as ws:
+        live = ws.subscribe("s", sql, {"from": cursor}).ready()
+        assert [m["old_values"][0]["namespace_id"] for m in live.changes] == [f"{ns}_a"]
+        assert sorted((row["namespace_id"], row["table_count"]) for row in live.rows) == [(f"{ns}_b", 1), (f"{ns}_c", 0)]
 
 
 def test_results_linger_as_long_as_they_may():

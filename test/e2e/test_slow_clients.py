@@ -3,6 +3,7 @@ do not notice."""
 
 import pytest
 from kalam_testlib import Server, ServerConfig, wait_until
+from kalam_testlib.live_result import Result, check
 
 BODY = "(SELECT string_agg(md5(CAST(random() AS TEXT)), '') FROM range(100))"  # 3,200 bytes that gzip leaves large
 
@@ -142,3 +143,19 @@ def test_a_cursor_that_is_too_old(server, root, ns):
         root.job(f"VACUUM TABLE {table}")
         ws.reads.set()
         ws.wait_message(lambda m: m["type"] == "error" and m["code"] == "CURSOR_TOO_OLD", "CURSOR_TOO_OLD")
+
+
+def test_a_client_of_a_system_table_that_stalls_misses_nothing(server, root, ns):
+    sql = f"SELECT * FROM system.schemas WHERE namespace_id = '{ns}'"
+    root.run(f"CREATE SHARED TABLE {ns}.t (id INT PRIMARY KEY)")
+    with server.websocket(root, query="?compress=false", small_buffers=True) as stalled:
+        result = Result(stalled.subscribe("s", sql).ready(), ["table_id", "schema_version"])
+        stalled.reads.clear()
+        for i in range(30):
+            # The comment is in the row of each version.
+            root.run(f"ALTER TABLE {ns}.t ADD COLUMN c_{i} TEXT; COMMENT ON TABLE {ns}.t IS '{i}{'x' * 3000}'")
+        root.run(f"CREATE SHARED TABLE {ns}.another (id INT PRIMARY KEY); DROP TABLE {ns}.another")
+        stalled.reads.set()
+        stalled.wait_for(lambda: lagged(result.live), "it is told that it fell behind")
+        wait_until(lambda: len(result.rows()) == len(root.rows(sql)), "what it has missed", timeout_s=60)
+        check(root, sql, result)

@@ -6,7 +6,7 @@ import os
 
 import msgpack
 import pytest
-from kalam_testlib import Server, ServerConfig, wait_until
+from kalam_testlib import Server, ServerConfig, tokens, wait_until
 from kalam_testlib.ws_client import change_row
 
 
@@ -52,6 +52,54 @@ def test_bad_token_in_header(server):
     assert ws.handshake.status_code == 101, "the upgrade succeeds; the refusal comes in-band"
     assert ws.wait_closed() == (1008, "Authentication failed")
     assert ws.messages == [{"type": "auth_error", "message": "Invalid credentials"}]
+
+
+def token_for(seconds, user="alice", role="user"):
+    """A token that is accepted for about so long: 60 s behind its expiry."""
+    return tokens.sign(tokens.claims(user, role, valid_s=seconds - 60))
+
+
+EXPIRED = (1008, "The token has expired; connect again with a new one")
+
+
+def test_a_socket_ends_with_its_token(server, alice, bob, table):
+    lasting = tokens.sign(tokens.claims("bob", "user", exp=2**63 - 1))  # Beyond what a clock can tell.
+    with server.websocket() as ws, server.websocket(server.client(lasting)) as other:
+        ws.authenticate(token_for(3))
+        ws.subscribe("s", f"SELECT * FROM {table}").wait_ready()
+        assert ws.wait_closed() == EXPIRED
+        assert not [m for m in ws.messages if m["type"] in ("error", "auth_error")]
+        other.subscribe("s", f"SELECT * FROM {table}").wait_ready()
+
+
+def test_the_expired_token_is_refused_by_requests_then(server, alice):
+    client = server.client(token_for(3))
+    with server.websocket(client) as ws:
+        assert client.sql("SELECT 1").status == 200
+        assert ws.wait_closed() == EXPIRED
+        assert client.sql("SELECT 1").code == "TOKEN_EXPIRED"
+
+
+def test_another_token_of_the_user_keeps_a_socket_open(server, root, alice, bob, table):
+    with server.websocket(server.client(token_for(4))) as ws, server.websocket(server.client(token_for(4))) as unchanged:
+        live = ws.subscribe("s", f"SELECT * FROM {table}").ready()
+        ws.authenticate(token_for(9))
+        ws.wait_for(lambda: sum(m["type"] == "auth_success" for m in ws.messages) == 2, "auth_success again")
+        ws.authenticate(token_for(2))  # The later expiry counts.
+        ws.wait_for(lambda: sum(m["type"] == "auth_success" for m in ws.messages) == 3, "auth_success again")
+        refused = [bob.token, "nonsense", token_for(-3), root.token, tokens.sign(tokens.claims("alice", "dba"))]
+        for count, token in enumerate(refused, 1):
+            unchanged.authenticate(token)
+            unchanged.wait_for(
+                lambda: sum(m["type"] == "auth_error" for m in unchanged.messages) == count, "auth_error"
+            )
+        errors = [m["message"] for m in unchanged.messages if m["type"] == "auth_error"]
+        assert errors[0] == "The token is another user's; this socket stays that of 'alice'" == errors[3]
+        assert errors[1] == errors[2] == errors[4] == "Invalid credentials"
+        assert unchanged.wait_closed() == EXPIRED
+        root.run(f"INSERT INTO {table} VALUES (1, 'still here', 1)")
+        live.wait_changes(1)
+        assert ws.wait_closed() == EXPIRED
 
 
 # --- MessagePack

@@ -7,10 +7,23 @@
 
 namespace kalamdb::query {
 
+using hot::RecordSpace;
 using model::Row;
 using model::Value;
 
 namespace {
+
+Row namespace_row(const model::NamespaceDefinition& definition, int64_t table_count) {
+  return {definition.name, definition.name, definition.created_at_us, definition.options_json, table_count};
+}
+
+Result<std::vector<Row>> rows_of_namespace(const SystemRecord& record) {
+  if (!record.value) return {};
+  KALAM_TRY(const auto definition, model::decode_namespace(*record.value));
+  const auto& counts = record.namespaces.table_counts;
+  const auto count = counts.find(record.key);
+  return std::vector<Row>{namespace_row(definition, count == counts.end() ? 0 : count->second)};
+}
 
 std::vector<Row> namespace_rows(const SystemInput& input) {
   std::map<std::string_view, int64_t> counts;
@@ -19,7 +32,7 @@ std::vector<Row> namespace_rows(const SystemInput& input) {
   }
   std::vector<Row> rows;
   for (const auto& [name, definition] : input.catalog->namespaces) {
-    rows.push_back({name, name, definition.created_at_us, definition.options_json, counts[name]});
+    rows.push_back(namespace_row(definition, counts[name]));
   }
   return rows;
 }
@@ -59,54 +72,76 @@ Value storage_id(const model::TableDefinition& table) {
   return table.type == model::TableType::kStream || table.is_view() ? Value() : Value(table.options.storage_id);
 }
 
-std::vector<Row> table_rows(const SystemInput& input) {
+void add_table(std::vector<Row>& rows, const model::TableDefinition& table) {
+  rows.push_back({table.namespace_id, table.name, std::string(lower_name(table.type)), storage_id(table),
+                  int64_t{table.schema_version}, options_json(table), text_or_null(table.comment), table.updated_at_us,
+                  table.created_at_us});
+}
+
+void add_versions(std::vector<Row>& rows, const model::TableDefinition& table,
+                  const std::vector<model::SchemaVersion>& history) {
+  for (const auto& version : history) {
+    nlohmann::json columns = nlohmann::json::array();
+    for (const auto& column : version.columns) {
+      if (column.name == model::kHiddenKeyColumn) continue;
+      columns.push_back({{"column_name", column.name},
+                         {"ordinal_position", column.ordinal},
+                         {"data_type", sql_name(column.type)},
+                         {"is_nullable", column.nullable},
+                         {"is_primary_key", column.is_primary_key()}});
+    }
+    const bool shared = table.type == model::TableType::kShared;
+    rows.push_back({table.namespace_id + ":" + table.name, table.name, table.namespace_id,
+                    std::string(lower_name(table.type)), table.created_at_us, int64_t{version.version}, columns.dump(),
+                    text_or_null(table.comment), version.created_at_us, options_json(table),
+                    shared ? Value(std::string(lower_name(table.options.access_level))) : Value(),
+                    version.version == table.schema_version, storage_id(table), table.options.use_user_storage});
+  }
+}
+
+void add_columns(std::vector<Row>& rows, const model::TableDefinition& table) {
+  for (const auto& column : table.columns) {
+    if (column.name == model::kHiddenKeyColumn) continue;
+    rows.push_back({table.namespace_id, table.name, int64_t{table.schema_version}, int64_t{column.ordinal}, column.name,
+                    text_or_null(column.comment), sql_name(column.type), default_text(column), int64_t{column.ordinal},
+                    column.nullable, column.is_primary_key(),
+                    column.is_primary_key() ? Value(int64_t{column.primary_key_position}) : Value()});
+  }
+}
+
+// Those of each table that the caller may use.
+template <void (*add)(std::vector<Row>&, const model::TableDefinition&)>
+std::vector<Row> rows_of_tables(const SystemInput& input) {
   std::vector<Row> rows;
   for (const auto& table : input.tables()) {
-    if (!input.may_use(*table)) continue;
-    rows.push_back({table->namespace_id, table->name, std::string(lower_name(table->type)), storage_id(*table),
-                    int64_t{table->schema_version}, options_json(*table), text_or_null(table->comment),
-                    table->updated_at_us, table->created_at_us});
+    if (input.may_use(*table)) add(rows, *table);
   }
+  return rows;
+}
+
+template <void (*add)(std::vector<Row>&, const model::TableDefinition&)>
+Result<std::vector<Row>> rows_of_table(const SystemRecord& record) {
+  std::vector<Row> rows;
+  if (!record.value) return rows;
+  KALAM_TRY(const auto table, model::decode_table(*record.value));
+  add(rows, table);
   return rows;
 }
 
 std::vector<Row> schema_rows(const SystemInput& input) {
   std::vector<Row> rows;
   for (const auto& table : input.tables()) {
-    if (!input.may_use(*table)) continue;
-    for (const auto& version : input.history(*table)) {
-      nlohmann::json columns = nlohmann::json::array();
-      for (const auto& column : version.columns) {
-        if (column.name == model::kHiddenKeyColumn) continue;
-        columns.push_back({{"column_name", column.name},
-                           {"ordinal_position", column.ordinal},
-                           {"data_type", sql_name(column.type)},
-                           {"is_nullable", column.nullable},
-                           {"is_primary_key", column.is_primary_key()}});
-      }
-      const bool shared = table->type == model::TableType::kShared;
-      rows.push_back({table->namespace_id + ":" + table->name, table->name, table->namespace_id,
-                      std::string(lower_name(table->type)), table->created_at_us, int64_t{version.version},
-                      columns.dump(), text_or_null(table->comment), version.created_at_us, options_json(*table),
-                      shared ? Value(std::string(lower_name(table->options.access_level))) : Value(),
-                      version.version == table->schema_version, storage_id(*table), table->options.use_user_storage});
-    }
+    if (input.may_use(*table)) add_versions(rows, *table, input.history(*table));
   }
   return rows;
 }
 
-std::vector<Row> column_rows(const SystemInput& input) {
+Result<std::vector<Row>> versions_of_table(const SystemRecord& record) {
   std::vector<Row> rows;
-  for (const auto& table : input.tables()) {
-    if (!input.may_use(*table)) continue;
-    for (const auto& column : table->columns) {
-      if (column.name == model::kHiddenKeyColumn) continue;
-      rows.push_back({table->namespace_id, table->name, int64_t{table->schema_version}, int64_t{column.ordinal},
-                      column.name, text_or_null(column.comment), sql_name(column.type), default_text(column),
-                      int64_t{column.ordinal}, column.nullable, column.is_primary_key(),
-                      column.is_primary_key() ? Value(int64_t{column.primary_key_position}) : Value()});
-    }
-  }
+  if (!record.value) return rows;
+  KALAM_TRY(const auto table, model::decode_table(*record.value));
+  KALAM_TRY(const auto history, model::decode_history(*record.value));
+  add_versions(rows, table, history);
   return rows;
 }
 
@@ -162,7 +197,8 @@ std::vector<SystemTable> schema_tables() {
         {"created_at", kTime},
         {"options", kJson, true},
         {"table_count", kInt}},
-       namespace_rows},
+       namespace_rows,
+       ShownRecords{RecordSpace::kNamespace, rows_of_namespace}},
       {"system",
        "tables",
        true,
@@ -175,7 +211,9 @@ std::vector<SystemTable> schema_tables() {
         {"comment", kText, true},
         {"updated_at", kTime},
         {"created_at", kTime}},
-       table_rows},
+       rows_of_tables<add_table>,
+       ShownRecords{RecordSpace::kTable, rows_of_table<add_table>},
+       {"namespace_id", "table_name"}},
       {"system",
        "schemas",
        false,
@@ -193,7 +231,9 @@ std::vector<SystemTable> schema_tables() {
         {"is_latest", kBoolean},
         {"storage_id", kText, true},
         {"use_user_storage", kBoolean, true}},
-       schema_rows},
+       schema_rows,
+       ShownRecords{RecordSpace::kTable, versions_of_table},
+       {"table_id", "schema_version"}},
       {"system",
        "columns",
        true,
@@ -209,7 +249,9 @@ std::vector<SystemTable> schema_tables() {
         {"nullable", kBoolean},
         {"primary_key", kBoolean},
         {"primary_key_pos", kBigInt, true}},
-       column_rows},
+       rows_of_tables<add_columns>,
+       ShownRecords{RecordSpace::kTable, rows_of_table<add_columns>},
+       {"namespace_id", "table_name", "column_id"}},
       {"system",
        "datatypes",
        true,

@@ -14,21 +14,41 @@
 
 namespace kalamdb::query {
 
+using hot::RecordSpace;
 using model::Row;
 using model::Value;
 
 namespace {
 
+Row user_row(const catalog::User& user) {
+  return {user.id,
+          std::string(user.password_hash.empty() ? "" : "***"),
+          std::string(lower_name(user.role)),
+          user.email ? Value(*user.email) : Value(),
+          user.auth_type,
+          Value(),
+          std::string("table"),
+          text_or_null(user.storage_id),
+          int64_t{user.failed_login_attempts},
+          time_or_null(user.locked_until_us),
+          time_or_null(user.last_login_at_us),
+          user.created_at_us,
+          user.updated_at_us,
+          Value(),
+          time_or_null(user.deleted_at_us),
+          user.id};
+}
+
 std::vector<Row> user_rows(const SystemInput& input) {
   std::vector<Row> rows;
-  for (const auto& [id, user] : input.catalog->users) {
-    rows.push_back({id, std::string(user->password_hash.empty() ? "" : "***"), std::string(lower_name(user->role)),
-                    user->email ? Value(*user->email) : Value(), user->auth_type, Value(), std::string("table"),
-                    text_or_null(user->storage_id), int64_t{user->failed_login_attempts},
-                    time_or_null(user->locked_until_us), time_or_null(user->last_login_at_us), user->created_at_us,
-                    user->updated_at_us, Value(), time_or_null(user->deleted_at_us), id});
-  }
+  for (const auto& [id, user] : input.catalog->users) rows.push_back(user_row(*user));
   return rows;
+}
+
+Result<std::vector<Row>> rows_of_user(const SystemRecord& record) {
+  if (!record.value) return {};
+  KALAM_TRY(const auto user, catalog::decode_user(*record.value));
+  return std::vector<Row>{user_row(user)};
 }
 
 // As they are recorded; none when they cannot be read, which the log then tells.
@@ -38,43 +58,51 @@ std::vector<jobs::Job> all_jobs(const SystemInput& input) {
   return std::move(jobs).value_or(std::vector<jobs::Job>());
 }
 
-std::vector<Row> job_rows(const SystemInput& input) {
-  std::vector<Row> rows;
-  for (const auto& job : all_jobs(input)) {
-    rows.push_back({job.id,
-                    std::string(name(job.type)),
-                    std::string(name(job.status)),
-                    Value(),
-                    job.parameters,
-                    text_or_null(job.message),
-                    text_or_null(job.exception_trace),
-                    text_or_null(job.idempotency_key),
-                    std::string(name(queue(job.type))),
-                    int64_t{job.priority},
-                    int64_t{job.retry_count},
-                    int64_t{job.max_retries},
-                    Value(),
-                    time_or_null(job.cpu_us),
-                    job.created_at_us,
-                    time_or_null(job.queued_at_us),
-                    job.updated_at_us,
-                    time_or_null(job.started_at_us),
-                    time_or_null(job.finished_at_us),
-                    job.node_number,
-                    Value()});
-  }
-  return rows;
+void add_job(std::vector<Row>& rows, const jobs::Job& job) {
+  rows.push_back({job.id,
+                  std::string(name(job.type)),
+                  std::string(name(job.status)),
+                  Value(),
+                  job.parameters,
+                  text_or_null(job.message),
+                  text_or_null(job.exception_trace),
+                  text_or_null(job.idempotency_key),
+                  std::string(name(queue(job.type))),
+                  int64_t{job.priority},
+                  int64_t{job.retry_count},
+                  int64_t{job.max_retries},
+                  Value(),
+                  time_or_null(job.cpu_us),
+                  job.created_at_us,
+                  time_or_null(job.queued_at_us),
+                  job.updated_at_us,
+                  time_or_null(job.started_at_us),
+                  time_or_null(job.finished_at_us),
+                  job.node_number,
+                  Value()});
 }
 
 // One node has run each job that was begun.
-std::vector<Row> job_node_rows(const SystemInput& input) {
+void add_job_node(std::vector<Row>& rows, const jobs::Job& job) {
+  if (job.started_at_us == 0) return;
+  rows.push_back({job.id, job.node_number, std::string(name(job.status)),
+                  job.status == jobs::JobStatus::kFailed ? Value(job.message) : Value(), job.created_at_us,
+                  job.started_at_us, time_or_null(job.finished_at_us), job.updated_at_us});
+}
+
+template <void (*add)(std::vector<Row>&, const jobs::Job&)>
+std::vector<Row> rows_of_jobs(const SystemInput& input) {
   std::vector<Row> rows;
-  for (const auto& job : all_jobs(input)) {
-    if (job.started_at_us == 0) continue;
-    rows.push_back({job.id, job.node_number, std::string(name(job.status)),
-                    job.status == jobs::JobStatus::kFailed ? Value(job.message) : Value(), job.created_at_us,
-                    job.started_at_us, time_or_null(job.finished_at_us), job.updated_at_us});
-  }
+  for (const auto& job : all_jobs(input)) add(rows, job);
+  return rows;
+}
+
+template <void (*add)(std::vector<Row>&, const jobs::Job&)>
+Result<std::vector<Row>> rows_of_job(const SystemRecord& record) {
+  std::vector<Row> rows;
+  if (!record.value) return rows;
+  KALAM_TRY(const auto job, jobs::decode_job(*record.value));
+  add(rows, job);
   return rows;
 }
 
@@ -102,21 +130,43 @@ std::vector<Row> transaction_rows(const SystemInput& input) {
   return rows;
 }
 
+// `local` is as old as the database, which `namespaces` tell.
+template <typename Namespaces>
+Row storage_row(const cold::StorageDefinition& definition, const Namespaces& namespaces) {
+  const auto first = namespaces.find("default");
+  const int64_t created_at_us = first == namespaces.end() ? 0 : first->second.created_at_us;
+  const auto time = [&](int64_t at_us) { return at_us == 0 ? created_at_us : at_us; };
+  return {definition.id,
+          definition.name,
+          text_or_null(definition.description),
+          std::string(name(definition.type)),
+          definition.base,
+          definition.credentials.empty() ? Value() : Value("\"***\""),
+          text_or_null(definition.config),
+          definition.shared_template,
+          definition.user_template,
+          time(definition.created_at_us),
+          time(definition.updated_at_us)};
+}
+
 std::vector<Row> storage_rows(const SystemInput& input) {
-  // `local` is as old as the database.
-  const auto first = input.catalog->namespaces.find("default");
-  const int64_t created_at_us = first == input.catalog->namespaces.end() ? 0 : first->second.created_at_us;
   std::vector<Row> rows;
   for (const auto& storage : input.services.storage.storages().list()) {
-    const auto& definition = storage->definition;
-    const auto time = [&](int64_t at_us) { return at_us == 0 ? created_at_us : at_us; };
-    rows.push_back({definition.id, definition.name, text_or_null(definition.description),
-                    std::string(name(definition.type)), definition.base,
-                    definition.credentials.empty() ? Value() : Value("\"***\""), text_or_null(definition.config),
-                    definition.shared_template, definition.user_template, time(definition.created_at_us),
-                    time(definition.updated_at_us)});
+    rows.push_back(storage_row(storage->definition, input.catalog->namespaces));
   }
   return rows;
+}
+
+Result<std::vector<Row>> rows_of_storage(const SystemRecord& record) {
+  cold::StorageDefinition definition;
+  if (record.value) {
+    KALAM_TRY(definition, cold::decode_storage(*record.value));
+  } else if (record.key == cold::kLocalStorage) {
+    definition = record.default_local;
+  } else {
+    return {};
+  }
+  return std::vector<Row>{storage_row(definition, record.namespaces.definitions)};
 }
 
 std::string_view sync_state(storage::ManifestInfo::Exported exported) {
@@ -269,7 +319,8 @@ std::vector<SystemTable> server_tables() {
         {"last_seen", kTime, true},
         {"deleted_at", kTime, true},
         {"username", kText}},
-       user_rows},
+       user_rows,
+       ShownRecords{RecordSpace::kUser, rows_of_user}},
       {"system",
        "jobs",
        false,
@@ -294,7 +345,8 @@ std::vector<SystemTable> server_tables() {
         {"finished_at", kTime, true},
         {"node_id", kBigInt},
         {"leader_node_id", kBigInt, true}},
-       job_rows},
+       rows_of_jobs<add_job>,
+       ShownRecords{RecordSpace::kJob, rows_of_job<add_job>}},
       {"system",
        "job_nodes",
        false,
@@ -306,7 +358,9 @@ std::vector<SystemTable> server_tables() {
         {"started_at", kTime, true},
         {"finished_at", kTime, true},
         {"updated_at", kTime}},
-       job_node_rows},
+       rows_of_jobs<add_job_node>,
+       ShownRecords{RecordSpace::kJob, rows_of_job<add_job_node>},
+       {"job_id", "node_id"}},
       {"system",
        "live",
        false,
@@ -367,7 +421,8 @@ std::vector<SystemTable> server_tables() {
         {"user_tables_template", kText},
         {"created_at", kTime},
         {"updated_at", kTime}},
-       storage_rows},
+       storage_rows,
+       ShownRecords{RecordSpace::kStorage, rows_of_storage}},
       {"system",
        "settings",
        false,
