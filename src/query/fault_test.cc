@@ -275,6 +275,55 @@ TEST_F(FaultTest, Register) {
                    .is_done = [&] { return run(kRows).has_value(); }});
 }
 
+// The job is interrupted when the folder can be registered, another server does so, and the statement comes again.
+TEST_F(FaultTest, UnregisterOfAFolderThatAnotherServerHas) {
+  for (const std::string left : {"registered.json", "unregistered.json"}) {
+    SCOPED_TRACE(left);
+    result(kTable);
+    files_.fail_call(1, EIO, true);
+    EXPECT_FALSE(run("UNREGISTER TABLE app.t"));
+    files_.stop_failing();
+    const std::string folder = storage_directory() + "/app/t";
+    const std::string json =
+        left == "registered.json"
+            ? R"({"server":"another"})"
+            : cold::encode(cold::BackupManifest{
+                  .job_id = "RG-another",
+                  .namespaces = {},
+                  .tables = {
+                      {.namespace_id = "app", .name = "t", .type = "shared", .files = {{.name = "table.cbor"}}}}});
+    ASSERT_TRUE(real_files_.write_file(folder + "/" + left, json));
+    const auto before = files();
+    result("UNREGISTER TABLE app.t");
+    EXPECT_FALSE(run("UNREGISTER TABLE app.t"));
+    EXPECT_EQ(files(), before);
+    EXPECT_EQ(real_files_.read_file(folder + "/" + left), json);
+    restart(false);
+    EXPECT_EQ(files(), before);
+    std::filesystem::remove_all(folder);
+    result("DROP NAMESPACE app CASCADE");
+    restart(false);
+  }
+}
+
+TEST_F(FaultTest, AFolderHasOneOwner) {
+  result(std::string(kTable) + "; UNREGISTER TABLE app.t");
+  const std::string mark = storage_directory() + "/app/t/registered.json";
+  ASSERT_TRUE(real_files_.write_file(mark, R"({"server":"another"})"));
+  const auto refused = run("REGISTER TABLE app.t FROM 'app/t'");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("Another server is registering 'app/t'"));
+  EXPECT_FALSE(run(kRows));
+  std::filesystem::remove(mark);
+  for (int i = 0; i < 2; ++i) {
+    result("REGISTER TABLE app.t FROM 'app/t'");
+    EXPECT_EQ(result(kRows), kExpected);
+    EXPECT_TRUE(real_files_.exists(mark));
+    result("UNREGISTER TABLE app.t");
+    EXPECT_FALSE(real_files_.exists(mark));
+  }
+}
+
 TEST_F(FaultTest, RegisterFromOutside) {
   result(std::string(kTable) + "; UNREGISTER TABLE app.t");
   const std::string outside = directory_ + ".outside";
