@@ -44,8 +44,8 @@ std::optional<std::string> FaultFileSystem::remember(const std::string& path) {
   return bytes ? std::optional(*std::move(bytes)) : std::nullopt;
 }
 
-void FaultFileSystem::forget_changes_in(const std::string& directory) {
-  for (UnsyncedChange& change : unsynced_) change.directories.erase(directory);
+void FaultFileSystem::forget_changes(const std::function<bool(const std::string&)>& is_meant) {
+  for (UnsyncedChange& change : unsynced_) std::erase_if(change.directories, is_meant);
   std::erase_if(unsynced_, [](const UnsyncedChange& change) { return change.directories.empty(); });
 }
 
@@ -68,7 +68,7 @@ Result<> FaultFileSystem::write_file_durably(const std::string& path, std::strin
   KALAM_CHECK(target_.write_file_durably(path, bytes, mode));
   unsynced_files_.erase(path);
   synced_files_.insert(path);
-  forget_changes_in(parent_of(path));
+  forget_changes([&](const std::string& directory) { return directory == parent_of(path); });
   return {};
 }
 
@@ -103,7 +103,7 @@ Result<> FaultFileSystem::sync_directory(const std::string& path) {
   std::lock_guard lock(mutex_);
   KALAM_CHECK(count("sync", path));
   KALAM_CHECK(target_.sync_directory(path));
-  forget_changes_in(without_trailing_slash(path));
+  forget_changes([&](const std::string& directory) { return directory == without_trailing_slash(path); });
   return {};
 }
 
@@ -142,7 +142,9 @@ Result<> FaultFileSystem::remove_file(const std::string& path) {
 Result<> FaultFileSystem::remove_tree(const std::string& path) {
   std::lock_guard lock(mutex_);
   KALAM_CHECK(count("remove", path));
-  return target_.remove_tree(path);
+  KALAM_CHECK(target_.remove_tree(path));
+  forget_changes([&](const std::string& directory) { return directory == path || directory.starts_with(path + "/"); });
+  return {};
 }
 
 Result<> FaultFileSystem::create_directories(const std::string& path) {

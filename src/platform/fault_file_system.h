@@ -57,8 +57,8 @@ class FaultFileSystem final : public FileSystem {
   Result<> count(std::string_view action, const std::string& path);
   // The file's bytes, if it is there, to bring it back.
   std::optional<std::string> remember(const std::string& path);
-  // The directory is on the disk as it is now.
-  void forget_changes_in(const std::string& directory);
+  // Those directories are on the disk as they are now, or are gone.
+  void forget_changes(const std::function<bool(const std::string& directory)>& is_meant);
 
   FileSystem& target_;
   mutable std::mutex mutex_;

@@ -119,6 +119,15 @@ TEST_F(FaultFileSystemTest, RemovedFilesComeBackUnlessTheDirectoryIsSynced) {
   EXPECT_EQ(on_disk("a"), "-");
 }
 
+TEST_F(FaultFileSystemTest, WhatIsRemovedAsAWholeStaysSo) {
+  ASSERT_TRUE(files_.create_directories(directory_ / "d"));
+  ASSERT_TRUE(files_.write_file_durably(directory_ / "d/a", "1"));
+  ASSERT_TRUE(files_.rename(directory_ / "d/a", directory_ / "d/b"));
+  ASSERT_TRUE(files_.remove_tree(directory_ / "d"));
+  ASSERT_TRUE(files_.lose_power());
+  EXPECT_FALSE(files_.exists(directory_ / "d"));
+}
+
 TEST_F(FaultFileSystemTest, LocksAndListsPassThrough) {
   ASSERT_TRUE(files_.write_file_durably(directory_ / "a", "12"));
   EXPECT_EQ(files_.list_directory(directory_.path()).value(), std::vector<std::string>{"a"});

@@ -22,6 +22,19 @@ bool is_unfinished_mark(const cold::BackupPlace& place, std::string_view name) {
   return name.starts_with(place.object(kUnfinished) + ".") && name.ends_with(".tmp");
 }
 
+// The job whose unfinished backup lies here; "" where there is none.
+Result<std::string> unfinished_of(const cold::BackupPlace& place) {
+  auto owner = place.objects->get(place.object(kUnfinished));
+  if (!owner && owner.error().code == ErrorCode::kNotFound) return "";
+  return owner;
+}
+
+// Whether a job has ended without having been able to clear up.
+bool has_given_up(const Services& services, const std::string& job_id) {
+  const auto job = services.jobs.find(job_id);
+  return job && !job->live();
+}
+
 Result<> remove_all(const cold::BackupPlace& place, std::string_view but) {
   KALAM_TRY(const auto objects, list_backup(place));
   for (const auto& object : objects) {
@@ -30,10 +43,10 @@ Result<> remove_all(const cold::BackupPlace& place, std::string_view but) {
   return {};
 }
 
-// Takes the place for this job: it must be empty, or have what the job itself left when the server stopped. nullopt;
-// or the manifest, if the job had come that far.
-Result<std::optional<cold::BackupManifest>> take_place(const cold::BackupPlace& place, const BackupTarget& target,
-                                                       const std::string& job_id) {
+// Takes the place for this job: it must be empty, or have what the job itself left when the server stopped, or what one
+// that failed could not remove. nullopt; or the manifest, if the job had come that far.
+Result<std::optional<cold::BackupManifest>> take_place(const Services& services, const cold::BackupPlace& place,
+                                                       const BackupTarget& target, const std::string& job_id) {
   KALAM_TRY(const bool is_complete, has_manifest(place));
   if (is_complete) {
     KALAM_TRY(auto manifest, read_manifest(place));
@@ -48,13 +61,12 @@ Result<std::optional<cold::BackupManifest>> take_place(const cold::BackupPlace& 
   }
   std::erase_if(objects, [&](const auto& object) { return is_unfinished_mark(place, object.name); });
   if (!objects.empty()) {
-    const auto owner = place.objects->get(place.object(kUnfinished));
-    if (!owner && owner.error().code != ErrorCode::kNotFound) return fail(owner.error());
-    if (!owner)
+    KALAM_TRY(const std::string owner, unfinished_of(place));
+    if (owner.empty())
       return fail(ErrorCode::kInvalidOperation, "'" + target.display() + "' is not empty; choose another place");
-    if (*owner != job_id) {
-      return fail(ErrorCode::kInvalidOperation, "'" + target.display() + "' has the unfinished backup of job " +
-                                                    *owner + "; remove it or choose another place");
+    if (owner != job_id && !has_given_up(services, owner)) {
+      return fail(ErrorCode::kInvalidOperation, "'" + target.display() + "' has the unfinished backup of job " + owner +
+                                                    "; remove it or choose another place");
     }
     KALAM_CHECK(remove_all(place, kUnfinished));
   }
@@ -194,9 +206,11 @@ Result<std::string> start_backup(const Services& services, const BackupTarget& t
   KALAM_TRY(const auto objects, list_backup(place));
   if (!objects.empty()) {
     KALAM_TRY(const bool is_complete, has_manifest(place));
-    return fail(ErrorCode::kAlreadyExists, "'" + target.display() + "' " +
-                                               (is_complete ? "already holds a backup" : "is not empty") +
-                                               "; choose another place");
+    KALAM_TRY(const std::string owner, unfinished_of(place));
+    if (is_complete || owner.empty() || !has_given_up(services, owner))
+      return fail(ErrorCode::kAlreadyExists, "'" + target.display() + "' " +
+                                                 (is_complete ? "already holds a backup" : "is not empty") +
+                                                 "; choose another place");
   }
   return start(services, jobs::JobType::kBackup, target, namespace_id, by);
 }
@@ -212,7 +226,7 @@ Result<std::string> start_restore(const Services& services, const BackupTarget& 
 Result<std::string> run_backup(const Services& services, const jobs::Job& job, const std::stop_token& stop) {
   const BackupJob backup = backup_job(job);
   KALAM_TRY(const auto place, services.storage.backup_place(backup.target.storage_id, backup.target.path));
-  KALAM_TRY(auto manifest, take_place(place, backup.target, job.id));
+  KALAM_TRY(auto manifest, take_place(services, place, backup.target, job.id));
   if (!manifest) {
     auto written = write_backup(services, place, backup, job.id, stop);
     if (!written) {
@@ -221,7 +235,9 @@ Result<std::string> run_backup(const Services& services, const jobs::Job& job, c
     }
     manifest = *std::move(written);
   }
-  KALAM_CHECK(place.objects->remove(place.object(kUnfinished)));
+  // It is complete all the same.
+  if (auto removed = place.objects->remove(place.object(kUnfinished)); !removed)
+    log::warn("[{}] {}", job.id, removed.error().message);
   return completed(backup.target, *manifest);
 }
 

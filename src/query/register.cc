@@ -11,6 +11,7 @@
 #include "query/system_tables.h"
 #include "query/table_job.h"
 #include "query/views.h"
+#include "storage/folder_owner.h"
 
 namespace kalamdb::query {
 namespace {
@@ -75,13 +76,30 @@ class Register {
     const storage::TableFolder* const adopted = folder_.adoptable ? &*folder_.adoptable : nullptr;
     KALAM_TRY(auto commit, services_.storage.prepare_restore(folder_.place, tables, manifest.seq, job_id_, done.dump(),
                                                              stop_, adopted));
-    KALAM_CHECK(services_.catalog.add_restored({}, {{definition, std::move(found.history)}}, std::move(commit)));
+    if (adopted != nullptr) KALAM_CHECK(take_folder());
+    if (auto added = services_.catalog.add_restored({}, {{definition, std::move(found.history)}}, std::move(commit));
+        !added) {
+      if (adopted != nullptr) (void)storage::remove_folder_owner(folder_.place);
+      return fail(std::move(added).error());
+    }
     services_.storage.restored(tables);
     rebind_views(services_);
     return done.dump();
   }
 
  private:
+  Result<> take_folder() {
+    const hot::Store& store = services_.storage.hot();
+    KALAM_TRY(const auto owner, storage::folder_owner(folder_.place, store));
+    if (owner == storage::FolderOwner::kAnother) {
+      return fail(ErrorCode::kInvalidOperation,
+                  "Another server is registering '" + registration_.folder.display() +
+                      "'; run its REGISTER TABLE again, or remove registered.json there if it has no such table");
+    }
+    KALAM_TRY(const auto id, storage::make_server_id(store, services_.storage.committer(), services_.random));
+    return storage::put_folder_owner(folder_.place, id);
+  }
+
   static size_t files_of(const TableInBackup& table) {
     size_t files = 0;
     for (const auto& scope : table.details.scopes) files += scope.manifest.segments.size();

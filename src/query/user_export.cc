@@ -17,6 +17,8 @@ using nlohmann::json;
 
 std::string exports_directory(const Services& services) { return services.facts->data_directory + "/exports"; }
 
+platform::FileSystem& disk(const Services& services) { return services.storage.storages().disk(); }
+
 std::string archive_path(const Services& services, const std::string& job_id) {
   return exports_directory(services) + "/" + job_id + ".zip";
 }
@@ -76,7 +78,7 @@ struct Written {
 };
 Result<Written> write_tables(const Services& services, const UserId& user, std::span<const model::TablePtr> tables,
                              const std::string& directory, const std::stop_token& stop) {
-  platform::RealFileSystem files;
+  platform::FileSystem& files = disk(services);
   const hot::SnapshotPtr snapshot = services.storage.hot().snapshot();
   Written written;
   for (const auto& table : tables) {
@@ -133,7 +135,7 @@ Result<std::string> export_archive(const Services& services, const UserId& user,
   for (const UserExport& one : exports) {
     if (one.id != export_id || one.job.status != jobs::JobStatus::kCompleted) continue;
     std::string path = archive_path(services, one.job.id);
-    if (platform::RealFileSystem().exists(path)) return path;
+    if (disk(services).exists(path)) return path;
   }
   return fail(ErrorCode::kNotFound, "Export not found");
 }
@@ -145,14 +147,14 @@ Result<jobs::Decision> run_user_export(const Services& services, const jobs::Job
   if (tables.empty()) return jobs::Decision::skipped(json{{"message", "No user tables found to export"}}.dump());
   std::ranges::sort(tables, {}, [](const model::TablePtr& table) { return table->qualified_name(); });
 
-  platform::RealFileSystem files;
+  platform::FileSystem& files = disk(services);
   const std::string directory = exports_directory(services) + "/" + job.id;
   KALAM_CHECK(files.remove_tree(directory));  // of an attempt that a crash ended
   KALAM_CHECK(files.create_directories(directory));
   auto written = write_tables(services, user, tables, directory, stop);
   const std::string unfinished = directory + "/archive.zip";
   Result<> done = written ? Result<>() : fail(written.error());
-  if (done && !written->entries.empty()) done = write_zip(unfinished, written->entries, stop);
+  if (done && !written->entries.empty()) done = write_zip(files, unfinished, written->entries, stop);
   if (done && !written->entries.empty()) done = files.rename(unfinished, archive_path(services, job.id));
   KALAM_CHECK(files.remove_tree(directory));
   KALAM_CHECK(done);
@@ -170,17 +172,20 @@ Result<jobs::Decision> run_user_export(const Services& services, const jobs::Job
 }
 
 Result<> remove_exports(const Services& services, const std::optional<UserId>& gone) {
-  platform::RealFileSystem files;
+  platform::FileSystem& files = disk(services);
   const std::string directory = exports_directory(services);
   if (!files.exists(directory)) return {};
+  // Before the jobs are listed: what one has made that came later is not among them.
+  KALAM_TRY(const auto names, files.list_directory(directory));
   KALAM_TRY(const auto jobs, services.jobs.list());
   std::unordered_set<std::string> kept;
   for (const jobs::Job& job : jobs) {
-    if (job.type == jobs::JobType::kUserExport && job.started_by != gone) kept.insert(job.id);
+    if (job.type != jobs::JobType::kUserExport || job.started_by == gone) continue;
+    if (job.live()) kept.insert(job.id);
+    if (job.live() || job.status == jobs::JobStatus::kCompleted) kept.insert(job.id + ".zip");
   }
-  KALAM_TRY(const auto names, files.list_directory(directory));
   for (const std::string& name : names) {
-    if (!kept.contains(name.substr(0, name.find('.')))) KALAM_CHECK(files.remove_tree(directory + "/" + name));
+    if (!kept.contains(name)) KALAM_CHECK(files.remove_tree(directory + "/" + name));
   }
   return {};
 }

@@ -27,7 +27,7 @@ Result<std::string> export_archive(const Services& services, const UserId& user,
 // The job. All tables are read at one snapshot.
 Result<jobs::Decision> run_user_export(const Services& services, const jobs::Job& job, const std::stop_token& stop);
 
-// Removes the archives of jobs that there are no more, and of `gone`.
+// Removes the archives of jobs that there are no more, what those that failed have left, and all of `gone`.
 Result<> remove_exports(const Services& services, const std::optional<UserId>& gone);
 
 }  // namespace kalamdb::query

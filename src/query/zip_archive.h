@@ -5,7 +5,7 @@
 #include <stop_token>
 #include <string>
 
-#include "base/result.h"
+#include "platform/file_system.h"
 
 namespace kalamdb::query {
 
@@ -16,6 +16,7 @@ struct ZipEntry {
 
 // Writes the files, as they are, into a new archive at `path`, which is on the disk when it returns. Larger than 4 GiB
 // if need be (zip64). Errors: kIo, and that of storage::check_stop().
-Result<> write_zip(const std::string& path, std::span<const ZipEntry> entries, const std::stop_token& stop);
+Result<> write_zip(platform::FileSystem& files, const std::string& path, std::span<const ZipEntry> entries,
+                   const std::stop_token& stop);
 
 }  // namespace kalamdb::query

@@ -15,6 +15,7 @@
 #include "platform/file_system.h"
 #include "query/maintenance.h"
 #include "query/schedule.h"
+#include "query/user_export.h"
 #include "storage/storage.h"
 
 namespace kalamdb::server {
@@ -215,6 +216,9 @@ Result<> Server::Parts::start_jobs() {
       *catalog, *storage, *engine, *jobs, clock, random, *ids, transactions, query_limits(config), server_facts()});
   query::register_executors(queries->services(), *jobs);
   KALAM_CHECK(jobs->start());
+  if (const auto removed = query::remove_exports(queries->services(), std::nullopt); !removed) {
+    log::warn("exports: {}", removed.error().message);
+  }
   schedule = std::jthread([this](const std::stop_token& stop) {
     query::Schedule recurring(queries->services(), schedule_options(config));
     std::mutex mutex;

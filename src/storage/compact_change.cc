@@ -88,7 +88,7 @@ Result<> CompactChange::update_manifest(const hot::Store& store, hot::Batch& bat
   ++manifest.segments_version;
   ++manifest.version;
   manifest.updated_at_us = input_.now_us;
-  if (!input_.outputs.empty()) KALAM_CHECK(settle_location(input_.location, store, batch, manifest));
+  if (!input_.outputs.empty()) KALAM_CHECK(settle_location(input_.location, store, manifest));
   batch.put_record(RecordSpace::kManifest, input_.scope, cold::encode(manifest));
   return {};
 }

@@ -115,7 +115,7 @@ Result<> FlushChange::update_manifest(const hot::Store& store, hot::Batch& batch
   ++manifest.version;
   manifest.next_segment = input_.segment.id + 1;
   manifest.updated_at_us = input_.segment.created_at_us;
-  KALAM_CHECK(settle_location(input_.location, store, batch, manifest));
+  KALAM_CHECK(settle_location(input_.location, store, manifest));
   manifest.segments.push_back(input_.segment);
   batch.put_record(RecordSpace::kManifest, input_.scope.key, cold::encode(manifest));
   const std::string key = segment_record_key(input_.scope.key, input_.segment.id);

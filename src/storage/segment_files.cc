@@ -388,15 +388,13 @@ std::vector<std::pair<std::string, std::string>> segment_metadata(const model::T
           {"kalamdb.schema_version", std::to_string(table.schema_version)}};
 }
 
-Result<> settle_location(const Location& location, const hot::Store& store, hot::Batch& batch,
-                         cold::Manifest& manifest) {
+Result<> settle_location(const Location& location, const hot::Store& store, cold::Manifest& manifest) {
   if (location.storage_id != cold::kLocalStorage) {
     KALAM_TRY(const auto storage, store.get_record(hot::RecordSpace::kStorage, location.storage_id, nullptr));
     if (!storage) return fail(ErrorCode::kConflict, "The table's storage was dropped meanwhile; run it again");
   }
   manifest.storage = location.storage_id;
   manifest.directory = location.directory;
-  batch.put_record(hot::RecordSpace::kDirectory, location.record_key, location.record);
   return {};
 }
 

@@ -50,10 +50,9 @@ std::vector<std::pair<std::string, std::string>> segment_metadata(const model::T
 // The shard of the users whose rows are in a file with such metadata; nullopt for those of one scope without shards.
 std::optional<uint32_t> shard_of(const cold::ParquetFooter& footer);
 
-// Makes the location that of `manifest`, in the commit that has segments there. Errors: kConflict when its storage was
-// dropped meanwhile.
-Result<> settle_location(const Location& location, const hot::Store& store, hot::Batch& batch,
-                         cold::Manifest& manifest);
+// Makes the location, which record_directory() has settled, that of `manifest`, in the commit that has segments there.
+// Errors: kConflict when its storage was dropped meanwhile.
+Result<> settle_location(const Location& location, const hot::Store& store, cold::Manifest& manifest);
 
 // Thread-safe after load(). Errors: those of cold::ObjectStore.
 class SegmentFiles {

@@ -1,5 +1,6 @@
 #include "storage/storage_registry.h"
 
+#include <charconv>
 #include <mutex>
 
 #include "base/log.h"
@@ -13,6 +14,19 @@ using cold::StorageDefinition;
 using cold::StorageType;
 
 namespace {
+
+constexpr std::string_view kCheckDirectory = ".kalamdb-check";
+constexpr int64_t kMaxCheckS = 3600;
+
+// What checks have left that a crash or an error ended. Their names begin with the second when they began.
+void remove_old_checks(ObjectStore& objects, const std::vector<cold::ObjectInfo>& listed, int64_t now_s) {
+  for (const auto& object : listed) {
+    const std::string_view file = std::string_view(object.name).substr(object.name.rfind('/') + 1);
+    int64_t begun_s = now_s;
+    std::from_chars(file.data(), file.data() + file.size(), begun_s);
+    if (begun_s < now_s - kMaxCheckS) (void)objects.remove(object.name);
+  }
+}
 
 // Whose credentials are whose.
 std::string credentials_context(std::string_view storage_id) { return "storage:" + std::string(storage_id); }
@@ -171,10 +185,10 @@ void StorageRegistry::forget_cached(std::string_view id) {
 }
 
 StorageHealth check_storage(ObjectStore& objects, platform::Clock& clock, platform::Random& random) {
-  constexpr std::string_view kDirectory = ".kalamdb-check";
   const int64_t begun_us = clock.monotonic_us();
+  const int64_t now_s = clock.now_us() / 1'000'000;
   const std::string content = platform::random_hex(random, 16);
-  const std::string name = std::string(kDirectory) + "/" + content;
+  const std::string name = std::string(kCheckDirectory) + "/" + std::to_string(now_s) + "-" + content;
   StorageHealth health;
   const auto note = [&](const auto& result) {
     if (!result && health.error.empty()) health.error = result.error().message;
@@ -185,8 +199,10 @@ StorageHealth check_storage(ObjectStore& objects, platform::Clock& clock, platfo
     const auto read = objects.get(name);
     health.readable = note(read) && *read == content;
   }
-  health.listable = note(objects.list(std::string(kDirectory)));
+  const auto listed = objects.list(std::string(kCheckDirectory));
+  health.listable = note(listed);
   health.deletable = health.writable && note(objects.remove(name));
+  if (listed) remove_old_checks(objects, *listed, now_s);
   health.latency_ms = (clock.monotonic_us() - begun_us) / 1000;
   return health;
 }

@@ -115,7 +115,8 @@ class StorageRegistry {
   std::atomic<bool> stopped_{false};
 };
 
-// Writes, reads, lists and removes an object of its own. `random` names it.
+// Writes, reads, lists and removes an object of its own, and removes what checks have left that did not come so far.
+// `random` names it.
 StorageHealth check_storage(cold::ObjectStore& objects, platform::Clock& clock, platform::Random& random);
 
 }  // namespace kalamdb::storage

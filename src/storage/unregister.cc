@@ -2,6 +2,7 @@
 #include "cold/directory_store.h"
 #include "hot/keys.h"
 #include "storage/flush.h"
+#include "storage/folder_owner.h"
 #include "storage/manifest_rebuild.h"
 #include "storage/storage_impl.h"
 
@@ -11,19 +12,27 @@ using hot::RecordSpace;
 
 namespace {
 
-// What the job left when it was interrupted, if that is all there is to write.
-Result<std::optional<cold::BackupTable>> written_before(const cold::BackupPlace& place, const std::string& job_id) {
+// What lies in the folder already: the listing of an earlier run, or another server's table by now. Either way nothing
+// is to be written there; of the latter there is no telling what it has.
+struct Left {
+  bool is_left = false;
+  std::optional<cold::BackupTable> table;
+};
+Result<Left> left_before(const cold::BackupPlace& place, const hot::Store& store) {
+  KALAM_TRY(const FolderOwner owner, folder_owner(place, store));
+  if (owner == FolderOwner::kAnother) return Left{.is_left = true, .table = std::nullopt};
   const std::string name = place.object(cold::kUnregisteredFile);
   KALAM_TRY(const auto size, place.objects->size(name));
-  if (!size) return std::nullopt;
-  KALAM_TRY(const std::string json, cold::read_object(*place.objects, name));
-  auto manifest = cold::decode_backup_manifest(json);
-  if (manifest && manifest->job_id == job_id && manifest->tables.size() == 1) {
-    return std::move(manifest->tables.front());
+  if (!size) return Left{};
+  // From before this server took the folder in: the table may have changed since.
+  if (owner == FolderOwner::kThisServer) {
+    KALAM_CHECK(place.objects->remove(name));
+    return Left{};
   }
-  // Of an earlier time: the table has been registered, and may have changed since.
-  KALAM_CHECK(place.objects->remove(name));
-  return std::nullopt;
+  KALAM_TRY(const std::string json, cold::read_object(*place.objects, name));
+  KALAM_TRY(auto manifest, cold::decode_backup_manifest(json));
+  if (manifest.tables.size() != 1) return Left{.is_left = true, .table = std::nullopt};
+  return Left{.is_left = true, .table = std::move(manifest.tables.front())};
 }
 
 }  // namespace
@@ -54,17 +63,18 @@ Result<std::optional<cold::BackupTable>> StorageImpl::unregister(TableId id, con
   // First, so that this is the directory after a crash too.
   KALAM_CHECK(record_directory(segments_context(stop), home));
   const cold::BackupPlace place{home.objects, home.directory + "/"};
-  KALAM_TRY(auto written, written_before(place, job_id));
-  if (!written) {
+  KALAM_TRY(Left left, left_before(place, *store_));
+  if (!left.is_left) {
     // Nothing can change any more, since the definition is gone.
     const hot::SnapshotPtr snapshot = store_->snapshot();
     KALAM_TRY(const auto users, backed_up_users(table, snapshot));
-    KALAM_TRY(written, back_up_table(segments_context(stop), table, *record, users, snapshot, place, &home));
+    KALAM_TRY(left.table, back_up_table(segments_context(stop), table, *record, users, snapshot, place, &home));
     const cold::BackupManifest manifest{.seq = snapshot->seq(),
                                         .created_at_us = clock_.now_us(),
                                         .job_id = job_id,
                                         .namespaces = {},
-                                        .tables = {*written}};
+                                        .tables = {*left.table}};
+    KALAM_CHECK(remove_folder_owner(place));
     KALAM_CHECK(cold::put_checked(*place.objects, place.object(cold::kUnregisteredFile), encode(manifest),
                                   std::string(cold::kUnregisteredFile)));
   }
@@ -80,7 +90,7 @@ Result<std::optional<cold::BackupTable>> StorageImpl::unregister(TableId id, con
   segment_files_.release(home.storage_id, home.directory, id);
   // Where else there were files of it, which have been copied.
   collector_->add(forgotten->commit_seq, [this, id] { return remove_directories(id); });
-  return written;
+  return std::move(left.table);
 }
 
 std::unexpected<Error> StorageImpl::owned_folder(const std::string& directory, TableId owner) const {
