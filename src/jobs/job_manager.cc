@@ -186,11 +186,15 @@ Result<Job> JobManager::create(JobRequest request) {
   job.created_at_us = job.updated_at_us = clock_.now_us();
 
   Lock lock(mutex_);
-  if (is_stopping_) return fail(ErrorCode::kUnavailable, "The server stops; no job can be started");
-  const auto taken = by_key_.find(job.idempotency_key);
-  if (!job.idempotency_key.empty() && taken != by_key_.end()) {
-    return fail(ErrorCode::kIdempotentConflict, "Job with idempotency key '" + job.idempotency_key +
-                                                    "' is already running or queued (" + taken->second + ")");
+  while (true) {
+    if (is_stopping_) return fail(ErrorCode::kUnavailable, "The server stops; no job can be started");
+    const auto taken = by_key_.find(job.idempotency_key);
+    if (taken == by_key_.end()) break;
+    // One whose end is being written may show as ended already: whoever has seen that may start it again.
+    const std::string holder = taken->second;
+    if (settled(lock, holder) == nullptr) continue;
+    return fail(ErrorCode::kIdempotentConflict,
+                "Job with idempotency key '" + job.idempotency_key + "' is already running or queued (" + holder + ")");
   }
   const std::string id = job.id;
   add_live(job);  // which holds the key while the record is written

@@ -164,6 +164,15 @@ TEST_F(JobManagerTest, OfFiftyCreatorsOneGetsTheKey) {
   EXPECT_EQ(wait(create({.idempotency_key = "k"}).id).status, kCompleted);  // free again
 }
 
+TEST_F(JobManagerTest, TheKeyIsFreeOnceTheJobShowsAsEnded) {
+  start(complete);
+  for (int i = 0; i < 200; ++i) {
+    const auto job = manager_->create({.idempotency_key = "k"});
+    ASSERT_TRUE(job) << i << ": " << job.error().message;
+    while (status_of(job->id) != kCompleted) std::this_thread::yield();
+  }
+}
+
 TEST_F(JobManagerTest, TheKeyIsHeldAcrossRetriesAndRestarts) {
   options_.shutdown_timeout_ms = 1;
   start([](const Job&, const std::stop_token&) -> Result<Decision> { return Decision::retry("busy"); });
