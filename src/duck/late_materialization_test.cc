@@ -103,6 +103,13 @@ TEST_F(LateMaterializationTest, ReadsWhatOnePassReads) {
   expect_same("SELECT * FROM (SELECT id, score * 2 AS twice, body FROM t) ORDER BY twice, id");
 }
 
+TEST_F(LateMaterializationTest, LeavesLimitsWithoutOrderAlone) {
+  for (const char* query : {"SELECT * FROM t LIMIT 1000", "SELECT * FROM t LIMIT 10 OFFSET 5",
+                            "SELECT * FROM (SELECT * FROM t LIMIT 1000) ORDER BY score"}) {
+    EXPECT_FALSE(is_late(query)) << query;
+  }
+}
+
 TEST_F(LateMaterializationTest, ReadsSegmentsOfAnOlderSchema) {
   table_->alter([](model::TableDefinition& definition) {
     auto& body = definition.columns[3];

@@ -183,14 +183,27 @@ void guard_simplifications(LogicalOperator& op) {
   for (auto& child : op.children) guard_simplifications(*child);
 }
 
-void allow_late_materialization_below(LogicalOperator& op) {
-  if (op.type == LogicalOperatorType::LOGICAL_GET) allow_late_materialization(op.Cast<duckdb::LogicalGet>());
-  for (auto& child : op.children) allow_late_materialization_below(*child);
+// Where rows are ordered. A LIMIT without order ends early by itself, and reading twice would open every segment.
+void materialize_late_where_ordered(LogicalOperator& op, bool is_ordered) {
+  switch (op.type) {
+    case LogicalOperatorType::LOGICAL_GET:
+      if (is_ordered) allow_late_materialization(op.Cast<duckdb::LogicalGet>());
+      break;
+    case LogicalOperatorType::LOGICAL_ORDER_BY:
+      is_ordered = true;
+      break;
+    case LogicalOperatorType::LOGICAL_PROJECTION:
+    case LogicalOperatorType::LOGICAL_FILTER:
+      break;
+    default:
+      is_ordered = false;
+  }
+  for (auto& child : op.children) materialize_late_where_ordered(*child, is_ordered);
 }
 
 void before_optimizing(duckdb::OptimizerExtensionInput& input, duckdb::unique_ptr<LogicalOperator>& plan) {
   guard_simplifications(*plan);
-  allow_late_materialization_below(*plan);
+  materialize_late_where_ordered(*plan, false);
   auto state = input.context.registered_state->Get<QueryState>(QueryState::kKey);
   if (!state || state->planned || state->plain) return;
   state->planned = true;

@@ -148,7 +148,7 @@ def test_an_eviction_cancelled_and_resumed_after_a_restart():
     with Server(config) as server:
         root = server.root()
         root.run("CREATE NAMESPACE e; CREATE STREAM TABLE e.s (id INT PRIMARY KEY) WITH (TTL_SECONDS = 1)")
-        root.run("INSERT INTO e.s SELECT i FROM GENERATE_SERIES(1, 50000) AS s(i)")
+        root.run("INSERT INTO e.s SELECT i FROM GENERATE_SERIES(1, 20000) AS s(i)")
 
         cancelled = wait_until(lambda: root.rows(running), "an eviction in the middle", interval_s=0)[0][0]
         root.run(f"KILL JOB '{cancelled}'")
@@ -157,7 +157,7 @@ def test_an_eviction_cancelled_and_resumed_after_a_restart():
         server.restart()
         root = server.root()
         evicted = wait_for_job(root, resumed)["records_evicted"]
-        assert 0 < evicted < 50000 and job(root, resumed)["retry_count"] == 0
+        assert 0 < evicted < 20000 and job(root, resumed)["retry_count"] == 0
         wait_until(lambda: root.dicts("SHOW STATS FOR TABLE e.s")[0]["hot_rows"] == "0", "all rows are evicted")
 
 
