@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/shared_slot.h"
 #include "catalog/registry.h"
 #include "catalog/user.h"
 #include "model/table.h"
@@ -53,7 +54,7 @@ class Catalog {
                                                size_t schema_cache_size);
 
   // What is true now. Keep it for the length of one statement.
-  CatalogStatePtr state() const { return state_.load(std::memory_order_acquire); }
+  CatalogStatePtr state() const { return state_.load(); }
   // Grows with every change of a table or namespace: whoever cached something derived from the catalog compares it.
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
@@ -159,9 +160,7 @@ class Catalog {
   Result<TableId> next_table_id(storage::CommitRequest& request);
   // Of a new USER table: whether its users share segments, which is so for good. Errors: kInvalidOperation.
   Result<> settle_shards(model::TableDefinition& draft) const;
-  void publish(CatalogState next) {
-    state_.store(std::make_shared<const CatalogState>(std::move(next)), std::memory_order_release);
-  }
+  void publish(CatalogState next) { state_.store(std::make_shared<const CatalogState>(std::move(next))); }
   // Tables or namespaces have changed, and readers see it.
   void bump_version() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
@@ -171,7 +170,7 @@ class Catalog {
   mutable Listings listings_{8 << 20};  // cost in bytes
   UserListener user_listener_;
   std::mutex change_mutex_;
-  std::atomic<CatalogStatePtr> state_;
+  SharedSlot<const CatalogState> state_;
   std::atomic<uint64_t> version_{1};
 };
 

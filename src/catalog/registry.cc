@@ -30,18 +30,18 @@ Result<model::TablePtr> decode(std::string_view record) {
 Registry::Registry(const hot::Store& store, size_t capacity)
     : store_(store), capacity_(capacity), buckets_(std::bit_ceil(capacity)) {}
 
-std::atomic<Registry::BucketPtr>& Registry::bucket_of(std::string_view namespace_id, std::string_view name) {
-  return const_cast<std::atomic<BucketPtr>&>(std::as_const(*this).bucket_of(namespace_id, name));
+SharedSlot<const Registry::Bucket>& Registry::bucket_of(std::string_view namespace_id, std::string_view name) {
+  return const_cast<SharedSlot<const Bucket>&>(std::as_const(*this).bucket_of(namespace_id, name));
 }
 
-const std::atomic<Registry::BucketPtr>& Registry::bucket_of(std::string_view namespace_id,
-                                                            std::string_view name) const {
+const SharedSlot<const Registry::Bucket>& Registry::bucket_of(std::string_view namespace_id,
+                                                              std::string_view name) const {
   const std::hash<std::string_view> hash;
   return buckets_[(hash(namespace_id) * 31 + hash(name)) & (buckets_.size() - 1)];
 }
 
 Result<model::TablePtr> Registry::find(std::string_view namespace_id, std::string_view name) {
-  if (const BucketPtr bucket = bucket_of(namespace_id, name).load(std::memory_order_acquire)) {
+  if (const BucketPtr bucket = bucket_of(namespace_id, name).load()) {
     for (const auto& entry : *bucket) {
       if (!is_named(*entry->table, namespace_id, name)) continue;
       entry->hits.fetch_add(1, std::memory_order_relaxed);
@@ -69,7 +69,7 @@ Result<std::vector<model::TablePtr>> Registry::list(std::string_view namespace_i
         const size_t dot = key.find('.');
         const std::string_view in = key.substr(0, dot);
         const std::string_view name = key.substr(dot + 1);
-        if (const BucketPtr bucket = bucket_of(in, name).load(std::memory_order_acquire)) {
+        if (const BucketPtr bucket = bucket_of(in, name).load()) {
           const auto kept =
               std::ranges::find_if(*bucket, [&](const auto& entry) { return is_named(*entry->table, in, name); });
           if (kept != bucket->end()) {
@@ -122,7 +122,7 @@ void Registry::erase(std::string_view namespace_id, std::string_view name) {
 
 void Registry::replace(std::string_view namespace_id, std::string_view name, model::TablePtr table) {
   auto& bucket = bucket_of(namespace_id, name);
-  const BucketPtr before = bucket.load(std::memory_order_relaxed);
+  const BucketPtr before = bucket.load();
   Bucket after;
   if (before != nullptr) {
     for (const auto& entry : *before) {
@@ -137,7 +137,7 @@ void Registry::replace(std::string_view namespace_id, std::string_view name, mod
     after.push_back(std::make_shared<Entry>(std::move(table)));
     ++size_;
   }
-  bucket.store(after.empty() ? nullptr : std::make_shared<const Bucket>(std::move(after)), std::memory_order_release);
+  bucket.store(after.empty() ? nullptr : std::make_shared<const Bucket>(std::move(after)));
   if (size_ > capacity_) evict_one();
 }
 
@@ -146,7 +146,7 @@ void Registry::replace(std::string_view namespace_id, std::string_view name, mod
 void Registry::evict_one() {
   while (true) {
     hand_ = (hand_ + 1) & (buckets_.size() - 1);
-    const BucketPtr bucket = buckets_[hand_].load(std::memory_order_relaxed);
+    const BucketPtr bucket = buckets_[hand_].load();
     if (bucket == nullptr) continue;
     for (const auto& entry : *bucket) {
       const uint64_t hits = entry->hits.load(std::memory_order_relaxed);
@@ -168,7 +168,7 @@ RegistryCounters Registry::counters() const {
   RegistryCounters counters{
       .hits = hits_of_gone_, .misses = misses_.load(std::memory_order_relaxed), .evictions = evictions_, .size = size_};
   for (const auto& bucket : buckets_) {
-    const BucketPtr entries = bucket.load(std::memory_order_relaxed);
+    const BucketPtr entries = bucket.load();
     if (entries == nullptr) continue;
     for (const auto& entry : *entries) counters.hits += entry->hits.load(std::memory_order_relaxed);
   }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/shared_slot.h"
 #include "hot/store.h"
 #include "model/table.h"
 
@@ -51,12 +52,12 @@ class Registry {
     std::atomic<uint64_t> hits{0};
     uint64_t hits_seen = UINT64_MAX;  // under mutex_: its hits when the hand last passed
   };
-  // Replaced as a whole, so that readers need no lock. Nearly always of one entry.
+  // Replaced as a whole, so that readers only copy a pointer. Nearly always of one entry.
   using Bucket = std::vector<std::shared_ptr<Entry>>;
   using BucketPtr = std::shared_ptr<const Bucket>;
 
-  std::atomic<BucketPtr>& bucket_of(std::string_view namespace_id, std::string_view name);
-  const std::atomic<BucketPtr>& bucket_of(std::string_view namespace_id, std::string_view name) const;
+  SharedSlot<const Bucket>& bucket_of(std::string_view namespace_id, std::string_view name);
+  const SharedSlot<const Bucket>& bucket_of(std::string_view namespace_id, std::string_view name) const;
   // The three hold mutex_.
   void replace(std::string_view namespace_id, std::string_view name, model::TablePtr table);
   void evict_one();
@@ -64,7 +65,7 @@ class Registry {
 
   const hot::Store& store_;
   const size_t capacity_;
-  std::vector<std::atomic<BucketPtr>> buckets_;  // a power of two
+  std::vector<SharedSlot<const Bucket>> buckets_;  // a power of two
   std::atomic<uint64_t> misses_{0};
   std::atomic<uint64_t> changes_{0};
 

@@ -115,14 +115,14 @@ bool compares_as_stored(const model::Value& value, TypeTag type) {
 
 std::shared_ptr<const PointPlan> point_plan(const Services& services, const Prepared& prepared,
                                             const std::string& namespace_id) {
-  auto plan = prepared.plan.load(std::memory_order_acquire);
+  auto plan = prepared.plan.load();
   const uint64_t version = services.catalog.version();
   if (plan && plan->catalog_version == version && plan->namespace_id == namespace_id) return plan;
   auto fresh = std::make_shared<PointPlan>();
   fresh->catalog_version = version;
   fresh->namespace_id = namespace_id;
   if (!services.limits.fast_lane || !fill(services, *prepared.statement, *fresh)) fresh->table = nullptr;
-  prepared.plan.store(fresh, std::memory_order_release);
+  prepared.plan.store(fresh);
   return fresh;
 }
 

@@ -1,7 +1,6 @@
 // SQL text, parsed and classified once and kept for the next time the same text comes.
 #pragma once
 
-#include <atomic>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -10,6 +9,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/shared_slot.h"
 #include "duck/statement.h"
 #include "query/command.h"
 
@@ -24,7 +24,7 @@ struct Prepared {
   // One of the two.
   std::unique_ptr<const Command> command;
   std::shared_ptr<const duck::Statement> statement;
-  mutable std::atomic<std::shared_ptr<const PointPlan>> plan;
+  mutable SharedSlot<const PointPlan> plan;
 
   uint32_t parameter_count() const { return statement ? statement->parameter_count() : 0; }
 };
