@@ -1,12 +1,9 @@
 #include "hot/store.h"
 
-#include <rocksdb/listener.h>
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
 #include <mutex>
-#include <optional>
-#include <thread>
 #include <utility>
 
 #include "base/assert.h"
@@ -23,42 +20,11 @@ constexpr std::string_view kLastSeqKey = "last_seq";
 // For estimates where RocksDB only knows bytes: a typical row with its key, compressed.
 constexpr uint64_t kTypicalRowBytes = 100;
 
-using Reason = rocksdb::BackgroundErrorReason;
-
-// Knows what keeps RocksDB from writing.
-class ErrorListener final : public rocksdb::EventListener {
- public:
-  void OnBackgroundError(Reason reason, rocksdb::Status* error) override {
-    is_failing_ = true;
-    if (std::this_thread::get_id() == writer_) failed_write_ = reason;
-    // No room for a new log. RocksDB takes that for fatal, since it may keep the end of the old one in memory; here
-    // each write has brought its own to the operating system.
-    if (reason == Reason::kMemTable && error->IsNoSpace()) {
-      *error = rocksdb::Status(*error, rocksdb::Status::Severity::kHardError);
-    }
-  }
-  void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) override {
-    if (info.new_bg_error.ok()) is_failing_ = false;
-  }
-
-  bool is_failing() const { return is_failing_; }
-
-  // Before a write, by the thread that does it.
-  void begin_write() {
-    writer_ = std::this_thread::get_id();
-    failed_write_.reset();
-  }
-  // What went wrong in the write itself; nullopt: nothing, or it was refused for what went wrong before.
-  std::optional<Reason> end_write() {
-    writer_ = std::thread::id();
-    return failed_write_;
-  }
-
- private:
-  std::atomic<bool> is_failing_ = false;
-  std::atomic<std::thread::id> writer_;
-  std::optional<Reason> failed_write_;  // of the writer's thread
-};
+// A full disk that shows while appending left nothing behind that counts; one that shows while syncing, or any other
+// failure, leaves open what reached the disk.
+bool is_disk_full_before_sync(const rocksdb::Status& status) {
+  return status.IsNoSpace() && status.ToString().find("sync") == std::string::npos;
+}
 
 class RocksStore final : public Store {
  public:
@@ -66,7 +32,7 @@ class RocksStore final : public Store {
     cached_snapshot_.reset();
     if (db_ == nullptr) return;
     // A start after a clean stop has no log to read.
-    if (!failed_ && !errors_->is_failing()) {
+    if (!failed_) {
       rocksdb::FlushOptions flush;
       if (const auto status = db_->Flush(flush, families_); !status.ok()) {
         log::warn("hot store: not flushed while closing: {}", status.ToString());
@@ -77,8 +43,7 @@ class RocksStore final : public Store {
   }
 
   Result<> open(const std::string& directory, const StoreOptions& options, rocksdb::Env* env) {
-    rocksdb::Options database = database_options(options, env);
-    database.listeners.push_back(errors_);
+    const rocksdb::Options database = database_options(options, env);
     rocksdb::DB* db = nullptr;
     const auto status = rocksdb::DB::Open(database, directory, column_families(options, database), &families_, &db);
     db_.reset(db);
@@ -214,44 +179,37 @@ class RocksStore final : public Store {
   Result<> write(Batch& batch, Seq last_seq, Sync sync) override {
     if (failed_) return fail(ErrorCode::kUnavailable, failure_);
     KALAM_ASSERT(last_seq > last_seq_);
-    // RocksDB gives up a log in which a failed record may be half-written and starts a new one, now or, where its own
-    // recovery is already waiting for space, when there is some; until then writes fail as before.
-    if (errors_->is_failing()) {
-      if (const auto resumed = db_->Resume(); !resumed.ok() && !resumed.IsBusy()) return refuse(resumed, std::nullopt);
+    // RocksDB gives up the log in which the failed record may be half-written and starts a new one, now or, where its
+    // own recovery is already waiting for space, when there is some; until then writes fail as before.
+    if (disk_full_) {
+      if (const auto resumed = db_->Resume(); !resumed.ok() && !resumed.IsBusy()) return fail(disk_full(resumed));
     }
     std::string stored;
     append_big_endian<uint64_t>(stored, static_cast<uint64_t>(last_seq));
     batch.put_record(RecordSpace::kMeta, kLastSeqKey, stored);
     rocksdb::WriteOptions options;
     options.sync = sync == Sync::kYes;
-    errors_->begin_write();
     const auto status = db_->Write(options, &rocks_batch(batch));
-    const auto reason = errors_->end_write();
-    if (!status.ok()) return refuse(status, reason);
-    if (std::exchange(is_refusing_, false)) log::info("hot store: there is space again, writes are accepted");
-    last_seq_.store(last_seq, std::memory_order_release);
-    return {};
+    if (status.ok()) {
+      if (std::exchange(disk_full_, false)) log::info("hot store: there is space again, writes are accepted");
+      last_seq_.store(last_seq, std::memory_order_release);
+      return {};
+    }
+    if (is_disk_full_before_sync(status)) {
+      disk_full_ = true;
+      return fail(disk_full(status));
+    }
+    failure_ = "The commit log failed (" + status.ToString() + "); restart the server to recover from it";
+    failed_ = true;
+    log::error("hot store: no more writes are accepted: {}", failure_);
+    return fail(ErrorCode::kUnavailable, failure_);
   }
 
   Seq last_seq() const override { return last_seq_.load(std::memory_order_acquire); }
 
  private:
-  // What a write, or what it has to wait for, fails with.
-  std::unexpected<Error> refuse(const rocksdb::Status& status, std::optional<Reason> reason) {
-    const std::string text = status.ToString();
-    // Once the log has all of the record, what failed being its sync or the list of logs that are synced, nobody knows
-    // whether it will be there. Before, a full disk leaves nothing behind that counts.
-    const bool is_open = reason == Reason::kManifestWrite ||
-                         (reason == Reason::kWriteCallback && text.find("sync") != std::string::npos);
-    if (status.IsNoSpace() && status.severity() < rocksdb::Status::Severity::kFatalError && !is_open) {
-      is_refusing_ = true;
-      return fail(ErrorCode::kIo, "The disk is full; nothing was written (" + text + ")");
-    }
-    failure_ = std::string(reason ? "The commit log" : "The database's files") + " failed (" + text +
-               "); restart the server to recover from the log";
-    failed_ = true;
-    log::error("hot store: no more writes are accepted: {}", failure_);
-    return fail(ErrorCode::kUnavailable, failure_);
+  static Error disk_full(const rocksdb::Status& status) {
+    return Error(ErrorCode::kIo, "The disk is full; nothing was written (" + status.ToString() + ")");
   }
 
   Result<Seq> stored_seq(const rocksdb::Snapshot* snapshot) const {
@@ -265,7 +223,6 @@ class RocksStore final : public Store {
     return static_cast<Seq>(read_big_endian<uint64_t>(value.data()));
   }
 
-  std::shared_ptr<ErrorListener> errors_ = std::make_shared<ErrorListener>();
   std::unique_ptr<rocksdb::DB> db_;
   Families families_;
   std::atomic<Seq> last_seq_{0};
@@ -273,7 +230,7 @@ class RocksStore final : public Store {
   mutable std::mutex snapshot_mutex_;
   mutable std::weak_ptr<const RocksSnapshot> cached_snapshot_;
   // Of the writing thread.
-  bool is_refusing_ = false;  // the disk was full at the last write
+  bool disk_full_ = false;
   bool failed_ = false;
   std::string failure_;
 };
