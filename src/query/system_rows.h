@@ -66,6 +66,16 @@ struct SystemRecord {
   const cold::StorageDefinition& default_local;  // the storage `local` without a record
 };
 
+// What `add` makes of a record that `decode` reads; nothing where there is none.
+template <auto decode, auto add>
+Result<std::vector<model::Row>> rows_of_record(const SystemRecord& record) {
+  std::vector<model::Row> rows;
+  if (!record.value) return rows;
+  KALAM_TRY(const auto shown, decode(*record.value));
+  add(rows, shown);
+  return rows;
+}
+
 // A table whose rows each follow from one record. A record may have several.
 struct ShownRecords {
   hot::RecordSpace space{};

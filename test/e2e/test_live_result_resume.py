@@ -5,19 +5,20 @@ import time
 
 import pytest
 from kalam_testlib import Server, ServerConfig
-from kalam_testlib.live_result import check
+from kalam_testlib.live_result import Result, check
 from kalam_testlib.ws_client import change_row
 from test_live_results import GROUPS, TOP, WHOLE, create, statement, value
 
 SUMS = "SELECT g, count(*) AS n, sum(x) AS total FROM {t} GROUP BY g"
 
 
-class Copy:
+class Copy(Result):
     """The rows of a result as a client keeps them over its connections, each resuming from the last `_seq` it has seen."""
 
     def __init__(self, sql, keys):
-        self.sql, self.keys = sql, keys
-        self.table, self.cursor, self.live, self.taken = {}, None, None, 0
+        super().__init__(None, keys)
+        self.sql = sql
+        self.table, self.cursor, self.taken = {}, None, 0
 
     def connect(self, ws, name, cursor=None):
         cursor = self.cursor if cursor is None else cursor
@@ -41,9 +42,6 @@ class Copy:
                     self.table[self.key(row)] = row
                 self.cursor = int(row["_seq"])
         return self.table
-
-    def key(self, row):
-        return tuple(row.get(key) for key in self.keys)
 
 
 def wait_same(ws, root, copy):

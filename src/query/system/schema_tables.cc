@@ -119,15 +119,6 @@ std::vector<Row> rows_of_tables(const SystemInput& input) {
   return rows;
 }
 
-template <void (*add)(std::vector<Row>&, const model::TableDefinition&)>
-Result<std::vector<Row>> rows_of_table(const SystemRecord& record) {
-  std::vector<Row> rows;
-  if (!record.value) return rows;
-  KALAM_TRY(const auto table, model::decode_table(*record.value));
-  add(rows, table);
-  return rows;
-}
-
 std::vector<Row> schema_rows(const SystemInput& input) {
   std::vector<Row> rows;
   for (const auto& table : input.tables()) {
@@ -212,7 +203,7 @@ std::vector<SystemTable> schema_tables() {
         {"updated_at", kTime},
         {"created_at", kTime}},
        rows_of_tables<add_table>,
-       ShownRecords{RecordSpace::kTable, rows_of_table<add_table>},
+       ShownRecords{RecordSpace::kTable, rows_of_record<model::decode_table, add_table>},
        {"namespace_id", "table_name"}},
       {"system",
        "schemas",
@@ -250,7 +241,7 @@ std::vector<SystemTable> schema_tables() {
         {"primary_key", kBoolean},
         {"primary_key_pos", kBigInt, true}},
        rows_of_tables<add_columns>,
-       ShownRecords{RecordSpace::kTable, rows_of_table<add_columns>},
+       ShownRecords{RecordSpace::kTable, rows_of_record<model::decode_table, add_columns>},
        {"namespace_id", "table_name", "column_id"}},
       {"system",
        "datatypes",

@@ -97,15 +97,6 @@ std::vector<Row> rows_of_jobs(const SystemInput& input) {
   return rows;
 }
 
-template <void (*add)(std::vector<Row>&, const jobs::Job&)>
-Result<std::vector<Row>> rows_of_job(const SystemRecord& record) {
-  std::vector<Row> rows;
-  if (!record.value) return rows;
-  KALAM_TRY(const auto job, jobs::decode_job(*record.value));
-  add(rows, job);
-  return rows;
-}
-
 std::vector<Row> live_rows(const SystemInput& input) {
   const ServerFacts& facts = *input.services.facts;
   std::vector<Row> rows;
@@ -346,7 +337,7 @@ std::vector<SystemTable> server_tables() {
         {"node_id", kBigInt},
         {"leader_node_id", kBigInt, true}},
        rows_of_jobs<add_job>,
-       ShownRecords{RecordSpace::kJob, rows_of_job<add_job>}},
+       ShownRecords{RecordSpace::kJob, rows_of_record<jobs::decode_job, add_job>}},
       {"system",
        "job_nodes",
        false,
@@ -359,7 +350,7 @@ std::vector<SystemTable> server_tables() {
         {"finished_at", kTime, true},
         {"updated_at", kTime}},
        rows_of_jobs<add_job_node>,
-       ShownRecords{RecordSpace::kJob, rows_of_job<add_job_node>},
+       ShownRecords{RecordSpace::kJob, rows_of_record<jobs::decode_job, add_job_node>},
        {"job_id", "node_id"}},
       {"system",
        "live",
