@@ -111,7 +111,8 @@ double commits_per_second(const std::string& directory, storage::Durability dura
     if (!store) die(store.error().message);
     storage::SegmentCache segments(**store);
     const platform::SystemClock clock;
-    auto committer = storage::CommitterThread::start(**store, segments, clock, durability, 1);
+    auto committer =
+        storage::CommitterThread::start(**store, segments, clock, durability, 1, [] { return Result<>(); });
     if (!committer) die(committer.error().message);
     const auto table = make_table();
     storage::CommitRequest create;

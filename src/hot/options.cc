@@ -72,6 +72,7 @@ rocksdb::Options database_options(const StoreOptions& options, rocksdb::Env* env
   out.avoid_unnecessary_blocking_io = true;
   out.avoid_flush_during_recovery = true;
   out.info_log = std::make_shared<LogFacade>();
+  out.max_bgerror_resume_count = 0;  // as little as of a full disk, see NoRecovery
   out.stats_dump_period_sec = 0;
   out.stats_persist_period_sec = 0;
   return out;

@@ -1,5 +1,6 @@
 #include "hot/store.h"
 
+#include <rocksdb/listener.h>
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
@@ -20,11 +21,15 @@ constexpr std::string_view kLastSeqKey = "last_seq";
 // For estimates where RocksDB only knows bytes: a typical row with its key, compressed.
 constexpr uint64_t kTypicalRowBytes = 100;
 
-// A full disk that shows while appending left nothing behind that counts; one that shows while syncing, or any other
-// failure, leaves open what reached the disk.
-bool is_disk_full_before_sync(const rocksdb::Status& status) {
-  return status.IsNoSpace() && status.ToString().find("sync") == std::string::npos;
-}
+// Keeps RocksDB from recovering by itself from errors that have made it stop to write. With several column families its
+// recovery can wait for ever, take the damaged end of a log up again, or end in an assertion. A compaction that failed
+// is repeated without it.
+class NoRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* recovers) override {
+    *recovers = false;
+  }
+};
 
 class RocksStore final : public Store {
  public:
@@ -43,7 +48,8 @@ class RocksStore final : public Store {
   }
 
   Result<> open(const std::string& directory, const StoreOptions& options, rocksdb::Env* env) {
-    const rocksdb::Options database = database_options(options, env);
+    rocksdb::Options database = database_options(options, env);
+    database.listeners.push_back(std::make_shared<NoRecovery>());
     rocksdb::DB* db = nullptr;
     const auto status = rocksdb::DB::Open(database, directory, column_families(options, database), &families_, &db);
     db_.reset(db);
@@ -179,11 +185,6 @@ class RocksStore final : public Store {
   Result<> write(Batch& batch, Seq last_seq, Sync sync) override {
     if (failed_) return fail(ErrorCode::kUnavailable, failure_);
     KALAM_ASSERT(last_seq > last_seq_);
-    // RocksDB gives up the log in which the failed record may be half-written and starts a new one, now or, where its
-    // own recovery is already waiting for space, when there is some; until then writes fail as before.
-    if (disk_full_) {
-      if (const auto resumed = db_->Resume(); !resumed.ok() && !resumed.IsBusy()) return fail(disk_full(resumed));
-    }
     std::string stored;
     append_big_endian<uint64_t>(stored, static_cast<uint64_t>(last_seq));
     batch.put_record(RecordSpace::kMeta, kLastSeqKey, stored);
@@ -191,15 +192,11 @@ class RocksStore final : public Store {
     options.sync = sync == Sync::kYes;
     const auto status = db_->Write(options, &rocks_batch(batch));
     if (status.ok()) {
-      if (std::exchange(disk_full_, false)) log::info("hot store: there is space again, writes are accepted");
       last_seq_.store(last_seq, std::memory_order_release);
       return {};
     }
-    if (is_disk_full_before_sync(status)) {
-      disk_full_ = true;
-      return fail(disk_full(status));
-    }
-    failure_ = "The commit log failed (" + status.ToString() + "); restart the server to recover from it";
+    failure_ = "The database's own files could not be written (" + status.ToString() +
+               "); see to the disk, then restart the server to recover from the commit log";
     failed_ = true;
     log::error("hot store: no more writes are accepted: {}", failure_);
     return fail(ErrorCode::kUnavailable, failure_);
@@ -208,10 +205,6 @@ class RocksStore final : public Store {
   Seq last_seq() const override { return last_seq_.load(std::memory_order_acquire); }
 
  private:
-  static Error disk_full(const rocksdb::Status& status) {
-    return Error(ErrorCode::kIo, "The disk is full; nothing was written (" + status.ToString() + ")");
-  }
-
   Result<Seq> stored_seq(const rocksdb::Snapshot* snapshot) const {
     rocksdb::ReadOptions options;
     options.snapshot = snapshot;
@@ -230,7 +223,6 @@ class RocksStore final : public Store {
   mutable std::mutex snapshot_mutex_;
   mutable std::weak_ptr<const RocksSnapshot> cached_snapshot_;
   // Of the writing thread.
-  bool disk_full_ = false;
   bool failed_ = false;
   std::string failure_;
 };

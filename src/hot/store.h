@@ -132,9 +132,8 @@ class Store {
 
   virtual std::unique_ptr<Batch> new_batch() const = 0;
   // The commit log's append: writes all of `batch` atomically and makes `last_seq` the newest commit. With Sync::kYes
-  // it returns only once the bytes are on the disk. After a failed sync every further write fails with kUnavailable:
-  // what reached the disk is unknown until the log is read again at the next start. kIo: the disk is full; nothing was
-  // written, and a later write may succeed.
+  // it returns only once the bytes are on the disk. kUnavailable: RocksDB could not write, now or in the background; so
+  // does every further write fail, since what reached the disk is unknown until the log is read at the next start.
   virtual Result<> write(Batch& batch, Seq last_seq, Sync sync) = 0;
   // The newest commit that was ever written.
   virtual Seq last_seq() const = 0;

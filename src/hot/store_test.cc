@@ -1,14 +1,11 @@
 #include "hot/store.h"
 
 #include <gtest/gtest.h>
-#include <rocksdb/file_system.h>
 
-#include <chrono>
 #include <filesystem>
 #include <map>
 #include <random>
 #include <set>
-#include <thread>
 
 #include "hot/keys.h"
 #include "hot/rocks.h"
@@ -260,103 +257,6 @@ TEST_F(StoreTest, AgreesWithAModelUnderRandomWrites) {
     }
     snapshots.pop_back();
   }
-}
-
-// Makes the log fail on demand.
-class FailingLog final : public rocksdb::FileSystemWrapper {
- public:
-  FailingLog() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
-  const char* Name() const override { return "FailingLog"; }
-
-  rocksdb::IOStatus append_status;
-  rocksdb::IOStatus sync_status;
-
-  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
-                                    std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                    rocksdb::IODebugContext* debug) override {
-    auto status = target()->NewWritableFile(name, options, result, debug);
-    if (status.ok() && name.ends_with(".log")) *result = std::make_unique<File>(*this, std::move(*result));
-    return status;
-  }
-
- private:
-  class File final : public rocksdb::FSWritableFileOwnerWrapper {
-   public:
-    File(FailingLog& log, std::unique_ptr<rocksdb::FSWritableFile> file)
-        : FSWritableFileOwnerWrapper(std::move(file)), log_(log) {}
-    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
-                             rocksdb::IODebugContext* debug) override {
-      if (!log_.append_status.ok()) {
-        // Half of it gets there, as when a disk fills up.
-        FSWritableFileOwnerWrapper::Append({data.data(), data.size() / 2}, options, debug);
-        return log_.append_status;
-      }
-      return FSWritableFileOwnerWrapper::Append(data, options, debug);
-    }
-    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
-                             const rocksdb::DataVerificationInfo&, rocksdb::IODebugContext* debug) override {
-      return Append(data, options, debug);
-    }
-    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
-      return log_.sync_status.ok() ? FSWritableFileOwnerWrapper::Sync(options, debug) : log_.sync_status;
-    }
-
-   private:
-    FailingLog& log_;
-  };
-};
-
-class FailingStoreTest : public StoreTest {
- protected:
-  void SetUp() override {
-    failing_ = std::make_shared<FailingLog>();
-    env_owner_ = rocksdb::NewCompositeEnv(failing_);
-    env_ = env_owner_.get();
-    StoreTest::SetUp();
-  }
-  Result<> try_put(std::string_view key, Seq seq) {
-    auto batch = store_->new_batch();
-    batch->put_row(kTable, kAnn, key, seq, false, "row", 0);
-    return store_->write(*batch, seq, Sync::kYes);
-  }
-
-  std::shared_ptr<FailingLog> failing_;
-  std::unique_ptr<rocksdb::Env> env_owner_;
-};
-
-TEST_F(FailingStoreTest, AFailedSyncStopsWritesForGood) {
-  ASSERT_TRUE(try_put("a", 1));
-  failing_->sync_status = rocksdb::IOStatus::IOError("fdatasync: Input/output error");
-  EXPECT_EQ(try_put("b", 2).error().code, ErrorCode::kUnavailable);
-  failing_->sync_status = rocksdb::IOStatus::OK();
-  const auto later = try_put("c", 3);
-  ASSERT_FALSE(later);
-  EXPECT_EQ(later.error().code, ErrorCode::kUnavailable);
-  EXPECT_NE(later.error().message.find("Input/output error"), std::string::npos);
-  EXPECT_EQ(drain(store_->scan(kTable, kAnn, "", "", true, nullptr)), "a=row@1");
-  reopen();
-  EXPECT_NE(drain(store_->scan(kTable, kAnn, "", "", true, nullptr)).find("a=row@1"), std::string::npos);
-  EXPECT_TRUE(try_put("d", 4));
-}
-
-TEST_F(FailingStoreTest, AFullDiskIsAnErrorUntilThereIsSpace) {
-  ASSERT_TRUE(try_put("a", 1));
-  failing_->append_status = rocksdb::IOStatus::NoSpace("While appending to file", "No space left on device");
-  EXPECT_EQ(try_put("b", 2).error().code, ErrorCode::kIo);
-  EXPECT_EQ(try_put("b", 3).error().code, ErrorCode::kIo);
-  EXPECT_EQ(drain(store_->scan(kTable, kAnn, "", "", true, nullptr)), "a=row@1");
-  EXPECT_EQ(store_->snapshot()->seq(), 1);
-  failing_->append_status = rocksdb::IOStatus::OK();
-  // RocksDB looks for space every five seconds.
-  auto again = try_put("c", 4);
-  for (int i = 0; i < 300 && !again; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    again = try_put("c", 4);
-  }
-  ASSERT_TRUE(again) << again.error().message;
-  EXPECT_EQ(drain(store_->scan(kTable, kAnn, "", "", true, nullptr)), "a=row@1 c=row@4");
-  reopen();
-  EXPECT_EQ(drain(store_->scan(kTable, kAnn, "", "", true, nullptr)), "a=row@1 c=row@4");
 }
 
 TEST_F(StoreTest, ADamagedLogIsAnErrorAndATornEndIsNot) {

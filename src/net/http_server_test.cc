@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/eventually.h"
 #include "net/server.h"
 #include "net/test_client.h"
 
@@ -55,15 +56,6 @@ class Workers {
   std::mutex mutex_;
   std::vector<std::thread> threads_;
 };
-
-template <typename Condition>
-bool eventually(Condition condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
-}
 
 TEST(HttpServer, AnswersOneRequestAfterTheOther) {
   auto server = serve(echo);

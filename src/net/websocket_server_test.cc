@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/eventually.h"
 #include "net/server.h"
 #include "net/test_client.h"
 
@@ -16,15 +17,6 @@ namespace {
 using namespace std::chrono_literals;
 
 FramePtr text(std::string payload) { return std::make_shared<const Frame>(Frame{std::move(payload)}); }
-
-template <typename Condition>
-bool eventually(Condition condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
-}
 
 // What the sessions of one server have in common. Outlives the server.
 struct Hub {

@@ -26,6 +26,11 @@ void FaultFileSystem::stop_failing() {
   failing_call_ = 0;
 }
 
+void FaultFileSystem::set_full(bool is_full) {
+  std::lock_guard lock(mutex_);
+  is_full_ = is_full;
+}
+
 uint64_t FaultFileSystem::changing_calls() const {
   std::lock_guard lock(mutex_);
   return calls_;
@@ -155,6 +160,12 @@ Result<> FaultFileSystem::create_directories(const std::string& path) {
 
 Result<std::string> FaultFileSystem::read_file(const std::string& path) { return target_.read_file(path); }
 FileType FaultFileSystem::type(const std::string& path) { return target_.type(path); }
+Result<> FaultFileSystem::require_room(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  if (is_full_) return fail(ErrorCode::kIo, "The disk of " + path + " has no room");
+  return target_.require_room(path);
+}
+
 bool FaultFileSystem::exists(const std::string& path) { return target_.exists(path); }
 Result<uint64_t> FaultFileSystem::file_size(const std::string& path) { return target_.file_size(path); }
 

@@ -21,6 +21,8 @@ class FaultFileSystem final : public FileSystem {
   // with `and_after`, so do all that follow.
   void fail_call(uint64_t call, int error_number, bool and_after = false);
   void stop_failing();
+  // There is no room on the disk, as require_room() tells it.
+  void set_full(bool is_full);
   // Changing calls since construction or the last fail_call().
   uint64_t changing_calls() const;
 
@@ -39,6 +41,7 @@ class FaultFileSystem final : public FileSystem {
   Result<> remove_file(const std::string& path) override;
   Result<> remove_tree(const std::string& path) override;
   Result<> create_directories(const std::string& path) override;
+  Result<> require_room(const std::string& path) override;
   bool exists(const std::string& path) override;
   FileType type(const std::string& path) override;
   Result<uint64_t> file_size(const std::string& path) override;
@@ -66,6 +69,7 @@ class FaultFileSystem final : public FileSystem {
   uint64_t failing_call_ = 0;  // 0: none
   int error_number_ = 0;
   bool and_after_ = false;
+  bool is_full_ = false;
   std::vector<UnsyncedChange> unsynced_;
   std::set<std::string> synced_files_;    // sync_file() was called
   std::set<std::string> unsynced_files_;  // renamed without

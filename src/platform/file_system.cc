@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -136,10 +137,12 @@ Result<> RealFileSystem::write_file_durably(const std::string& path, std::string
 }
 
 Result<> RealFileSystem::write_file(const std::string& path, std::string_view bytes) {
+  KALAM_CHECK(require_room(path));
   return write_new(path, bytes, 0644, false);
 }
 
 Result<> RealFileSystem::append_file(const std::string& path, std::string_view bytes) {
+  KALAM_CHECK(require_room(path));
   Descriptor file(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644);
   if (!file.is_open()) return io_error("open", path, errno);
   if (!write_all(file.get(), bytes)) return io_error("write", path, errno);
@@ -172,6 +175,19 @@ Result<> RealFileSystem::create_directories(const std::string& path) {
   fs::create_directories(path, error);
   if (error) return io_error("create directory", path, error.value());
   return {};
+}
+
+Result<> RealFileSystem::require_room(const std::string& path) {
+  if (min_free_bytes_ == 0) return {};
+  struct statvfs disk {};
+  if (::statvfs(path.c_str(), &disk) != 0 && (errno != ENOENT || ::statvfs(parent_of(path).c_str(), &disk) != 0)) {
+    return io_error("look for room on the disk of", path, errno);
+  }
+  const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (free_bytes >= min_free_bytes_) return {};
+  return fail(ErrorCode::kIo, "The disk of " + path + " has " + std::to_string(free_bytes >> 20) +
+                                  " MiB free, and storage.min_free_bytes keeps " +
+                                  std::to_string(min_free_bytes_ >> 20) + " MiB for the database's own work");
 }
 
 bool RealFileSystem::exists(const std::string& path) {

@@ -49,6 +49,9 @@ class FileSystem {
   // With missing parents; an existing directory is fine.
   virtual Result<> create_directories(const std::string& path) = 0;
 
+  // Whether the disk of `path`, or of its directory while there is nothing, has more room than is to be kept free.
+  virtual Result<> require_room(const std::string& path) = 0;
+
   virtual bool exists(const std::string& path) = 0;
   // What is there itself: a symbolic link is not followed. Whatever can't be looked at is missing.
   virtual FileType type(const std::string& path) = 0;
@@ -66,6 +69,9 @@ class FileSystem {
 
 class RealFileSystem final : public FileSystem {
  public:
+  // write_file() and append_file() leave `min_free_bytes` free on the disk.
+  explicit RealFileSystem(uint64_t min_free_bytes = 0) : min_free_bytes_(min_free_bytes) {}
+
   Result<std::string> read_file(const std::string& path) override;
   Result<std::string> read_range(const std::string& path, uint64_t offset, uint64_t length) override;
   Result<> write_file_durably(const std::string& path, std::string_view bytes, mode_t mode = 0644) override;
@@ -77,12 +83,16 @@ class RealFileSystem final : public FileSystem {
   Result<> remove_file(const std::string& path) override;
   Result<> remove_tree(const std::string& path) override;
   Result<> create_directories(const std::string& path) override;
+  Result<> require_room(const std::string& path) override;
   bool exists(const std::string& path) override;
   FileType type(const std::string& path) override;
   Result<uint64_t> file_size(const std::string& path) override;
   Result<std::vector<std::string>> list_directory(const std::string& path) override;
   Result<std::vector<std::string>> list_recursive(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) override;
+
+ private:
+  const uint64_t min_free_bytes_;
 };
 
 // The error of a failed system call: "Cannot <action> <path>: <reason>".

@@ -41,6 +41,23 @@ TEST_F(FileSystemTest, WritesWhatNeedNotLast) {
   EXPECT_FALSE(files_.write_file(directory_ / "missing/a", "x"));
 }
 
+TEST_F(FileSystemTest, KeepsRoomOnTheDisk) {
+  RealFileSystem full(uint64_t{1} << 62);
+  const std::string path = directory_ / "a";
+  ASSERT_TRUE(full.write_file_durably(path, "0123456789"));
+  for (const auto& refused : {full.require_room(path), full.require_room(directory_ / "b"), full.write_file(path, "b"),
+                              full.append_file(path, "b")}) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kIo);
+    EXPECT_NE(refused.error().message.find("storage.min_free_bytes keeps"), std::string::npos);
+  }
+  EXPECT_EQ(full.read_file(path).value(), "0123456789");
+  RealFileSystem empty(1);
+  EXPECT_TRUE(empty.require_room(path));
+  EXPECT_TRUE(empty.append_file(path, "b"));
+  EXPECT_FALSE(empty.require_room(directory_ / "no/such/directory"));
+}
+
 TEST_F(FileSystemTest, ReadsRangesThatAreThere) {
   const std::string path = directory_ / "a";
   ASSERT_TRUE(files_.write_file_durably(path, "0123456789"));

@@ -43,6 +43,9 @@ const std::array kSettings{
             "Memory, about, for the footers of Parquet files that were read; when it is full, all are read anew."},
     Setting{"storage.write_buffer_bytes", "", &Config::write_buffer_bytes, 1 << 20, 16 * kGiB,
             "Memory for hot rows before they are written to tables."},
+    Setting{"storage.min_free_bytes", "", &Config::min_free_bytes, 0, 1024 * 1024 * kGiB,
+            "Room that is kept free on each disk for the database's own work: with less, no rows are added, and jobs "
+            "write no files; 0 means none."},
     Setting{"storage.shared_tables_template", "", &Config::shared_tables_template, 0, 0,
             "Where files of SHARED tables lie in the storage `local`, until ALTER STORAGE says otherwise."},
     Setting{"storage.user_tables_template", "", &Config::user_tables_template, 0, 0, "The same for USER tables."},

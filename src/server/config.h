@@ -73,6 +73,7 @@ struct Config {
   int64_t block_cache_bytes = 256 << 20;
   int64_t segment_metadata_bytes = 64 << 20;
   int64_t write_buffer_bytes = 64 << 20;
+  int64_t min_free_bytes = 256 << 20;
   std::string shared_tables_template{cold::kDefaultSharedTemplate};
   std::string user_tables_template{cold::kDefaultUserTemplate};
   int64_t user_shards = cold::kDefaultUserShards;

@@ -32,7 +32,7 @@ live::ResultLimits result_limits(const Config& config) {
 
 // Members are in the order in which they start: each may use those above it.
 struct Server::Parts {
-  explicit Parts(const Config& settings) : config(settings) {}
+  explicit Parts(const Config& settings) : config(settings), files(static_cast<uint64_t>(settings.min_free_bytes)) {}
 
   Config config;
   platform::SystemClock clock;

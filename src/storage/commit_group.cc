@@ -166,6 +166,7 @@ Result<bool> CommitGroup::insert_row(RowWrite& write, std::string full_key, cons
     return fail(current.by_this_request ? repeated_key(*write.table, write.key)
                                         : key_taken(*write.table, write.key, "hot storage"));
   }
+  KALAM_CHECK(context_.room);
   KALAM_CHECK(count_row(write, 1));
   const Seq seq = context_.seqs.next();
   batch_->put_row(write.table->id, write.user, write.key, seq, false, write.row, current.seq);
@@ -181,6 +182,7 @@ Result<bool> CommitGroup::insert_row(RowWrite& write, std::string full_key, cons
 
 Result<> CommitGroup::change_row(RowWrite& write, std::string full_key, Current& current, ChangeSet& done) {
   const bool is_update = write.kind == WriteKind::kUpdate;
+  if (is_update) KALAM_CHECK(context_.room);
   if (write.cold) {
     // A live cold row has nothing hot under its key: what is there came after the caller read.
     if (current.seq != 0) return row_conflict();

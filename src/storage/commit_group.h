@@ -32,6 +32,7 @@ struct CommitContext {
   platform::SnowflakeGenerator& seqs;
   const LiveTables& tables;
   RowCounts& row_counts;  // as if all that was added were written
+  const Result<>& room;   // for more rows
 };
 
 // True for commits that change what later ones are validated against beyond rows and records: they go alone.

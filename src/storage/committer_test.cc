@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <thread>
 
+#include "base/eventually.h"
 #include "storage/test_database.h"
 
 namespace kalamdb::storage {
@@ -274,6 +275,30 @@ TEST_F(CommitterTest, StreamRowsExpireToTheMillisecond) {
   ASSERT_TRUE(deleted);
   EXPECT_EQ(test_value((*deleted)->rows[0].old_row), 2);
   EXPECT_EQ(*database_->hot().get(stream_->id, ann_, test_key(1), nullptr), std::nullopt);
+}
+
+TEST_F(CommitterTest, AFullDiskTakesNoMoreRowsButDeletions) {
+  for (int64_t id : {1, 2, 3}) ASSERT_TRUE(commit(insert(shared_, nobody_, id, id)));
+  files_.set_full(true);
+  int64_t id = 1;
+  ASSERT_TRUE(eventually([&] { return !commit(insert(stream_, ann_, id++, 1)); }));
+  for (const RowWrite& row :
+       {insert(shared_, nobody_, 4, 4), update(shared_, nobody_, 1, 5, found(shared_, nobody_, 1))}) {
+    const auto refused = commit(row);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+    EXPECT_NE(refused.error().message.find("nothing was written"), std::string::npos);
+  }
+  EXPECT_TRUE(commit(erase(shared_, nobody_, 1, found(shared_, nobody_, 1))));
+  EXPECT_EQ(flush(shared_).error().code, ErrorCode::kIo);
+  EXPECT_EQ(*scan(shared_, nobody_), (Rows{{2, 2}, {3, 3}}));
+  EXPECT_EQ(stored_files().size(), 0U);
+
+  files_.set_full(false);
+  ASSERT_TRUE(eventually([&] { return commit(insert(shared_, nobody_, 4, 4)).has_value(); }));
+  EXPECT_TRUE(flush(shared_));
+  open();
+  EXPECT_EQ(*scan(shared_, nobody_), (Rows{{2, 2}, {3, 3}, {4, 4}}));
 }
 
 TEST_F(CommitterTest, AfterStopCommitsAreRefused) {

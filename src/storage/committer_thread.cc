@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "storage/segments_change.h"
 
 namespace kalamdb::storage {
@@ -19,19 +20,21 @@ std::unexpected<Error> stopped() { return fail(ErrorCode::kUnavailable, "The ser
 
 Result<std::unique_ptr<CommitterThread>> CommitterThread::start(hot::Store& store, SegmentCache& segments,
                                                                 const platform::Clock& clock, Durability durability,
-                                                                uint16_t node_number) {
-  std::unique_ptr<CommitterThread> committer(new CommitterThread(store, segments, clock, durability, node_number));
+                                                                uint16_t node_number, RoomCheck room) {
+  std::unique_ptr<CommitterThread> committer(
+      new CommitterThread(store, segments, clock, durability, node_number, std::move(room)));
   KALAM_CHECK(committer->load_tables());
   committer->thread_ = std::thread([raw = committer.get()] { raw->run(); });
   return committer;
 }
 
 CommitterThread::CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock,
-                                 Durability durability, uint16_t node_number)
+                                 Durability durability, uint16_t node_number, RoomCheck room)
     : store_(store),
       segments_(segments),
       clock_(clock),
       durability_(durability),
+      find_room_(std::move(room)),
       seqs_(clock, node_number, store.last_seq()),
       row_counts_(store, segments) {}
 
@@ -105,7 +108,7 @@ void CommitterThread::run() {
 }
 
 void CommitterThread::commit_group() {
-  CommitGroup group({store_, segments_, clock_, seqs_, tables_, row_counts_});
+  CommitGroup group({store_, segments_, clock_, seqs_, tables_, row_counts_, room()});
   std::vector<Outcome> outcomes;
   bool alone = false;
   while (!pending_.empty() && !alone && outcomes.size() < kMaxGroupCommits && group.size_bytes() < kMaxGroupBytes) {
@@ -133,6 +136,24 @@ void CommitterThread::commit_group() {
   }
   note_tables(outcomes);
   answer(outcomes);
+}
+
+const Result<>& CommitterThread::room() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - room_found_at_ < std::chrono::milliseconds(10)) return room_;
+  room_found_at_ = now;
+  const bool was_full = !room_;
+  room_ = find_room_();
+  if (!room_) {
+    if (!was_full) log::error("committer: no more rows are accepted: {}", room_.error().message);
+    room_ =
+        fail(ErrorCode::kUnavailable,
+             "The disk is full: less than storage.min_free_bytes is free; nothing was written. Make room, or delete "
+             "rows and VACUUM");
+  } else if (was_full) {
+    log::info("committer: there is room again, rows are accepted");
+  }
+  return room_;
 }
 
 void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {

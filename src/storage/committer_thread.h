@@ -1,9 +1,11 @@
 // The committer as a thread of its own beside the hot store.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,11 +21,14 @@ namespace kalamdb::storage {
 
 class CommitterThread final : public Committer {
  public:
+  // Whether there is room for more rows.
+  using RoomCheck = std::function<Result<>()>;
+
   // Reads the live tables from the hot store and starts the thread. The references must outlive it.
   // Errors: kCorruption, kIo.
   static Result<std::unique_ptr<CommitterThread>> start(hot::Store& store, SegmentCache& segments,
                                                         const platform::Clock& clock, Durability durability,
-                                                        uint16_t node_number);
+                                                        uint16_t node_number, RoomCheck room);
   ~CommitterThread() override { stop(); }
 
   void submit(CommitRequest request, CommitCallback done) override;
@@ -50,12 +55,14 @@ class CommitterThread final : public Committer {
   };
 
   CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock, Durability durability,
-                  uint16_t node_number);
+                  uint16_t node_number, RoomCheck room);
   Result<> load_tables();
   void run();
   // Moves what has queued to `pending_`; waits while there is nothing. False when stopped with nothing left.
   bool take_queued();
   void commit_group();
+  // Asks for it again after some milliseconds only.
+  const Result<>& room();
   void note_tables(const std::vector<Outcome>& outcomes);
   void answer(std::vector<Outcome>& outcomes) const;
 
@@ -63,6 +70,7 @@ class CommitterThread final : public Committer {
   SegmentCache& segments_;
   const platform::Clock& clock_;
   const Durability durability_;
+  const RoomCheck find_room_;
   platform::SnowflakeGenerator seqs_;
   std::vector<ChangeListener> early_listeners_;
   std::vector<ChangeListener> listeners_;
@@ -77,6 +85,8 @@ class CommitterThread final : public Committer {
   std::deque<Queued> pending_;
   LiveTables tables_;
   RowCounts row_counts_;
+  Result<> room_;
+  std::chrono::steady_clock::time_point room_found_at_;
 
   std::thread thread_;
 };

@@ -403,6 +403,7 @@ Result<duck::WrittenSegment> SegmentFiles::write_segment(duck::Engine& engine, c
                                                          const SegmentScope& scope, model::RowCursor& rows) {
   const std::string name = object_name(location.directory, cold::segment_file_name(segment_id));
   KALAM_TRY(const std::string staged, location.objects->staging_file(name));
+  KALAM_CHECK(storages_.disk().require_room(staged));
   KALAM_TRY(const auto written, engine.write_segment(staged, table, rows, segment_metadata(*table, scope)));
   KALAM_CHECK(location.objects->put_file(name, staged));
   return written;

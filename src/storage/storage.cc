@@ -63,7 +63,8 @@ Result<> StorageImpl::open() {
   // The directories themselves must survive a power failure as what is in them does.
   KALAM_CHECK(files_.sync_directory(options_.data_directory));
   pending_ = std::make_unique<PendingRows>(*store_);
-  KALAM_TRY(committer_, CommitterThread::start(*store_, *segments_, clock_, options_.durability, options_.node_number));
+  KALAM_TRY(committer_, CommitterThread::start(*store_, *segments_, clock_, options_.durability, options_.node_number,
+                                               [this] { return files_.require_room(options_.data_directory); }));
   committer_->add_early_listener([this](const ChangeSetPtr& changes) {
     pending_->add(*changes);
     watches_.add(changes);

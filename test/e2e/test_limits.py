@@ -266,3 +266,23 @@ def test_took_is_milliseconds_with_three_decimals(root):
 def test_health_after_all_that(low, root):
     assert low.is_alive()
     wait_until(lambda: root.value("SELECT 1") == 1, "an answer")
+
+
+def test_a_disk_without_room_takes_no_more_rows():
+    with Server() as server:
+        with server.root() as client:
+            client.run("CREATE NAMESPACE app; CREATE TABLE app.t (id INT PRIMARY KEY, v TEXT)")
+            client.run("INSERT INTO app.t VALUES (1, 'a'), (2, 'b')")
+        server.config = ServerConfig(storage={"min_free_bytes": 1 << 50})
+        server.restart()
+        with server.root() as client:
+            full = "The disk is full: less than storage.min_free_bytes is free; nothing was written"
+            client.fails("INSERT INTO app.t VALUES (3, 'c')", full, status=503)
+            client.fails("UPDATE app.t SET v = 'c' WHERE id = 1", full, status=503)
+            client.run("DELETE FROM app.t WHERE id = 1")
+            assert client.rows("SELECT id, v FROM app.t") == [[2, "b"]]
+            client.run("DROP TABLE app.t")
+        server.config = ServerConfig()
+        server.restart()
+        with server.root() as client:
+            client.run("CREATE TABLE app.t (id INT PRIMARY KEY, v TEXT); INSERT INTO app.t VALUES (3, 'c')")
