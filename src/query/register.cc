@@ -90,14 +90,12 @@ class Register {
  private:
   Result<> take_folder() {
     const hot::Store& store = services_.storage.hot();
-    KALAM_TRY(const auto owner, storage::folder_owner(folder_.place, store));
-    if (owner == storage::FolderOwner::kAnother) {
-      return fail(ErrorCode::kInvalidOperation,
-                  "Another server is registering '" + registration_.folder.display() +
-                      "'; run its REGISTER TABLE again, or remove registered.json there if it has no such table");
-    }
     KALAM_TRY(const auto id, storage::make_server_id(store, services_.storage.committer(), services_.random));
-    return storage::put_folder_owner(folder_.place, id);
+    auto taken = storage::take_folder(folder_.place, store, id);
+    if (taken || taken.error().code != ErrorCode::kConflict) return taken;
+    return fail(ErrorCode::kInvalidOperation,
+                "Another server is registering '" + registration_.folder.display() +
+                    "'; run its REGISTER TABLE again, or remove registered.json there if it has no such table");
   }
 
   static size_t files_of(const TableInBackup& table) {

@@ -33,8 +33,13 @@ Result<FolderOwner> folder_owner(const cold::BackupPlace& place, const hot::Stor
   return own == owner ? FolderOwner::kThisServer : FolderOwner::kAnother;
 }
 
-Result<> put_folder_owner(const cold::BackupPlace& place, const std::string& server_id) {
-  return place.objects->put(place.object(kOwnerFile), json{{"server", server_id}}.dump());
+Result<> take_folder(const cold::BackupPlace& place, const hot::Store& store, const std::string& server_id) {
+  const std::string name = place.object(kOwnerFile);
+  KALAM_TRY(const auto version, place.objects->version(name));
+  KALAM_TRY(const FolderOwner owner, folder_owner(place, store));
+  if (owner == FolderOwner::kAnother) return fail(ErrorCode::kConflict, "Another server has the folder");
+  KALAM_CHECK(place.objects->put_if(name, json{{"server", server_id}}.dump(), version));
+  return {};
 }
 
 Result<> remove_folder_owner(const cold::BackupPlace& place) { return place.objects->remove(place.object(kOwnerFile)); }

@@ -18,7 +18,9 @@ Result<std::string> make_server_id(const hot::Store& store, Committer& committer
 
 enum class FolderOwner : uint8_t { kNobody, kThisServer, kAnother };
 Result<FolderOwner> folder_owner(const cold::BackupPlace& place, const hot::Store& store);
-Result<> put_folder_owner(const cold::BackupPlace& place, const std::string& server_id);
+// Takes a folder that is nobody's, or this server's already. kConflict: another server has it, be it since this call
+// began (in a bucket; of two servers that share a disk, both might get it).
+Result<> take_folder(const cold::BackupPlace& place, const hot::Store& store, const std::string& server_id);
 Result<> remove_folder_owner(const cold::BackupPlace& place);
 
 }  // namespace kalamdb::storage

@@ -232,7 +232,13 @@ def test_from_one_server_to_another_on_a_shared_disk(tmp_path):
         before = shared_contents(roots[0], "app.t")
         _, folder = unregister(roots[0], "app.t")
         two.restart()
-        done = registered(roots[1], f"REGISTER TABLE app.moved FROM STORAGE disk1 '{folder}'")
+        register = f"REGISTER TABLE app.moved FROM STORAGE disk1 '{folder}'"
+        # A third one is in the middle of it.
+        owner = tmp_path / "disk" / folder / "registered.json"
+        owner.write_text('{"server": "0123456789abcdef"}')
+        assert "Another server is registering" in job_error(roots[1], register)
+        owner.unlink()
+        done = registered(roots[1], register)
         assert "storage 'disk0' does not exist here, new files go to 'disk1'" in done["message"]
         assert shared_contents(roots[1], "app.moved") == before
         one.restart()
