@@ -1,5 +1,6 @@
 #include "catalog/catalog.h"
 
+#include <future>
 #include <utility>
 
 #include "base/bytes.h"
@@ -125,6 +126,20 @@ UserPtr Catalog::find_user(std::string_view id) const {
   return found == current->users.end() ? nullptr : found->second;
 }
 
+Result<> Catalog::commit(CommitRequest request, const std::function<void()>& apply) {
+  auto answer = std::make_shared<std::promise<Result<>>>();  // outlives the call that sets it
+  auto committed = answer->get_future();
+  storage_.committer().submit(std::move(request), [&, answer](const Result<storage::ChangeSetPtr>& done) {
+    if (done) {
+      bump_version();  // plans that are made meanwhile are old in either case
+      apply();
+      bump_version();
+    }
+    answer->set_value(done ? Result<>() : Result<>(std::unexpected(done.error())));
+  });
+  return committed.get();
+}
+
 Result<> Catalog::create_namespace(std::string name) {
   const std::lock_guard lock(change_mutex_);
   if (has_namespace(name)) return fail(ErrorCode::kAlreadyExists, "Namespace '" + name + "' already exists");
@@ -152,13 +167,13 @@ Result<std::vector<model::TablePtr>> Catalog::drop_namespace(std::string_view na
     request.table_changes.push_back({table->id, 0});
     request.erase_tables.push_back(table->id);
   }
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  CatalogState next = *state();
-  next.namespaces.erase(next.namespaces.find(name));
-  for (const auto& table : dropped) next.views.erase(table->qualified_name());
-  publish(std::move(next));
-  for (const auto& table : dropped) registry_.erase(table->namespace_id, table->name);
-  bump_version();
+  KALAM_CHECK(commit(std::move(request), [&] {
+    CatalogState next = *state();
+    next.namespaces.erase(next.namespaces.find(name));
+    for (const auto& table : dropped) next.views.erase(table->qualified_name());
+    publish(std::move(next));
+    for (const auto& table : dropped) registry_.erase(table->namespace_id, table->name);
+  }));
   return dropped;
 }
 
@@ -235,9 +250,7 @@ Result<model::TablePtr> Catalog::drop_table(std::string_view namespace_id, std::
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
   request.table_changes.push_back({table->id, 0});
   request.erase_tables.push_back(table->id);
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  registry_.erase(table->namespace_id, table->name);
-  bump_version();
+  KALAM_CHECK(commit(std::move(request), [&] { registry_.erase(table->namespace_id, table->name); }));
   return table;
 }
 
@@ -252,10 +265,7 @@ Result<> Catalog::unregister_table(const model::TablePtr& table) {
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
   request.records.push_back(storage::unregistered_record(table->id, *std::move(record)));
   request.table_changes.push_back({table->id, 0});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  registry_.erase(table->namespace_id, table->name);
-  bump_version();
-  return {};
+  return commit(std::move(request), [&] { registry_.erase(table->namespace_id, table->name); });
 }
 
 Result<> Catalog::put_user(const UserPtr& user) {

@@ -1,5 +1,4 @@
 // ALTER TABLE, ALTER NAMESPACE and their kin: one definition replaced by another.
-#include <future>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -35,20 +34,10 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table, history), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version, table});
   request.validate = std::move(validate);
-  auto answer = std::make_shared<std::promise<Result<>>>();  // outlives the call that sets it
-  auto committed = answer->get_future();
-  storage_.committer().submit(std::move(request), [&, answer](Result<storage::ChangeSetPtr> done) {
-    // On the committer's thread: before a row can be written as the new version, and before subscriptions hear of it.
-    // Plans that are made meanwhile are old in either case.
-    if (done) {
-      bump_version();
-      registry_.put(table);
-      if (renamed) registry_.erase(base->namespace_id, base->name);
-      bump_version();
-    }
-    answer->set_value(done ? Result<>() : Result<>(std::unexpected(done.error())));
-  });
-  KALAM_CHECK(committed.get());
+  KALAM_CHECK(commit(std::move(request), [&] {
+    registry_.put(table);
+    if (renamed) registry_.erase(base->namespace_id, base->name);
+  }));
   return table;
 }
 

@@ -271,6 +271,27 @@ TEST_F(CatalogTest, NamesAreTakenAlsoWhenTheirTableIsNotInMemory) {
   }
 }
 
+// Or who looks a table up while it is dropped might never be told that it is gone.
+TEST_F(CatalogTest, TablesAreGoneBeforeListenersHearOfIt) {
+  ASSERT_TRUE(catalog_->create_namespace("big"));
+  for (const char* name : {"dropped", "unregistered"}) ASSERT_TRUE(create_table("default", name));
+  ASSERT_TRUE(create_table("big", "with_its_namespace"));
+  std::vector<bool> was_there;
+  database_->add_listener([&](const storage::ChangeSetPtr& changes) {
+    for (const auto& change : changes->table_changes) {
+      EXPECT_EQ(change.schema_version, 0U);
+      was_there.push_back(*catalog_->find_table("default", "dropped") != nullptr);
+      was_there.push_back(*catalog_->find_table("default", "unregistered") != nullptr);
+      was_there.push_back(*catalog_->find_table("big", "with_its_namespace") != nullptr);
+    }
+  });
+  ASSERT_TRUE(catalog_->drop_table("default", "dropped"));
+  ASSERT_TRUE(catalog_->unregister_table(*catalog_->find_table("default", "unregistered")));
+  ASSERT_TRUE(catalog_->drop_namespace("big"));
+  wait_until_published();
+  EXPECT_EQ(was_there, (std::vector<bool>{false, true, true, false, false, true, false, false, false}));
+}
+
 TEST_F(CatalogTest, DroppingANamespaceDropsTablesThatAreNotInMemory) {
   ASSERT_TRUE(catalog_->create_namespace("big"));
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(create_table("big", "t" + std::to_string(i)));

@@ -36,6 +36,7 @@ class Session:
 
     cursor: int
     messages: list = dataclasses.field(default_factory=list)
+    kill_asked: bool = False
     killed: bool = False  # by an acknowledged KILL LIVE QUERY, and not cut before the client was told
 
 

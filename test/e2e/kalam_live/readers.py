@@ -145,6 +145,7 @@ class Reader(LoadThread):
         first = [name for name in there if self.subscriptions[name].last_rows is not None]
         name = self.chance.choice(sorted(first if first and self.chance.random() < 0.5 else there))
         session = self.subscriptions[name].sessions[-1]
+        session.kill_asked = True
         # Also those of sockets of which the server does not know yet that they are cut.
         for (live_id,) in self.client.rows("SELECT live_id FROM system.live WHERE subscription_id = $1", [name]):
             response = self.client.sql(f"KILL LIVE QUERY '{live_id}'")
@@ -184,6 +185,8 @@ class Reader(LoadThread):
             return
         self.owed.pop(name, None)
         self.begun.discard(name)
+        if code == "KILLED":  # Also when the statement's answer was lost.
+            session.killed = session.kill_asked
         if code in ("TABLE_DROPPED", "NOT_FOUND"):
             self.over.add(name)
             # A kill that was under way has come too late.

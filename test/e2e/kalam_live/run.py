@@ -3,7 +3,9 @@
 import collections
 import itertools
 import random
+import sys
 import threading
+import traceback
 
 from kalam_testlib import Server, ServerConfig, refuse_failures, wait_until
 
@@ -191,9 +193,9 @@ class World:
                     lambda: any(r.failure for r in self.readers) or all(end and end[0] == v for _, end in self.ends()),
                     f"the end row {v} at everybody",
                 )
+                refuse_failures(self.readers, may_be_gone=False)
             except AssertionError as failure:
-                raise AssertionError(f"{failure}: {[(name, end) for name, end in self.ends() if not end or end[0] != v]}")
-            refuse_failures(self.readers, may_be_gone=False)
+                raise AssertionError(f"{failure}: {self.lacking(v)}")
             if all(is_live for _, (_, is_live) in self.ends()):
                 return
 
@@ -204,12 +206,35 @@ class World:
                 if one.table in self.tables or name not in reader.over:
                     yield name, reader.ends.get(name)
 
+    def lacking(self, v):
+        """What is known of the live queries to which the end row did not come."""
+        told = {}
+        for reader in self.readers:
+            for name, one in reader.subscriptions.items():
+                if (one.table in self.tables or name not in reader.over) and reader.ends.get(name, (None,))[0] != v:
+                    last = one.sessions[-1] if one.sessions else None
+                    live = self.users[WRITERS[0]].dicts("SELECT * FROM system.live WHERE subscription_id = $1", [name])
+                    told[name] = {
+                        "reader": {"begun": sorted(reader.begun), "owed": reader.owed, "at": stack_of(reader)},
+                        "sessions": len(one.sessions),
+                        "cursor": last and last.cursor,
+                        "messages": last and (len(last.messages), last.messages[-4:]),
+                        "system.live": live,
+                        "is there": one.table in self.tables,
+                    }
+        return told
+
     def read_tables(self):
         for user, table in itertools.product(self.users, self.tables):
             rows = self.users[user].dicts(f"SELECT id, _seq, g, v FROM {table}")
             self.history.final.append([user, table, rows])
         for one in (one for one in self.history.subscriptions if one.table in self.tables):
             one.final = self.users[one.user].dicts(f"SELECT id, _seq, v FROM {one.table}{one.where}")
+
+
+def stack_of(thread):
+    frame = sys._current_frames().get(thread.ident)
+    return frame and [f"{at.filename}:{at.lineno}" for at in traceback.extract_stack(frame)][-6:]
 
 
 def count(history):
