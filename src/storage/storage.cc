@@ -53,7 +53,9 @@ StorageImpl::StorageImpl(platform::FileSystem& files, platform::Clock& clock, pl
 Result<> StorageImpl::open() {
   KALAM_CHECK(files_.create_directories(options_.data_directory));
   KALAM_TRY(lock_, files_.lock_file(options_.data_directory + "/LOCK"));
-  KALAM_TRY(store_, hot::Store::open(options_.data_directory + "/rocksdb", options_.hot));
+  const std::string hot_directory = options_.data_directory + "/rocksdb";
+  KALAM_CHECK(files_.create_directories(hot_directory));  // RocksDB would tell of an error first
+  KALAM_TRY(store_, hot::Store::open(hot_directory, options_.hot));
   collector_ = std::make_unique<FileCollector>(*store_);
   KALAM_CHECK(files_.create_directories(options_.data_directory + "/storage"));
   KALAM_CHECK(storages_.load(*store_));
