@@ -83,7 +83,10 @@ class Truth:
         if commit.found is None:
             return commit.outcome == "done"
         scope = {table: self.history.scope(commit.user, table) for table, *_ in [*commit.rows, *commit.contended]}
-        was_seen = any(self.was_seen(number, scope[table], id, v) for table, id, _, v, *_ in [*commit.rows, *commit.contended])
+        versions = [(table, id, v) for table, id, _, v, *_ in [*commit.rows, *commit.contended]]
+        # A row that is away may have been deleted by another commit.
+        written = [version for version in versions if version[2] is not None]
+        was_seen = any(self.was_seen(number, scope[table], id, v) for table, id, v in written or versions)
         deletes = [(scope[table], id, before[table, id][1]) for table, id, _, v in commit.rows if v is None]
         found = {(table, id): (g, v) for table, id, g, v in commit.found}
         before, after = ({c: v for c, v in state.items() if c[0] in commit.looked} for state in (before, after))
