@@ -199,29 +199,32 @@ class World:
             if all(is_live for _, (_, is_live) in self.ends()):
                 return
 
-    def ends(self):
-        """(name, the last end row that came) of each live query, None where there was none, or where the end of a table was not told."""
+    def due(self):
+        """(reader, name, live query) of those to which an end row is to come, or else the end of their table."""
         for reader in self.readers:
             for name, one in reader.subscriptions.items():
                 if one.table in self.tables or name not in reader.over:
-                    yield name, reader.ends.get(name)
+                    yield reader, name, one
+
+    def ends(self):
+        """(name, the last end row that came) of each live query, None where there was none, or where the end of a table was not told."""
+        return ((name, reader.ends.get(name)) for reader, name, _ in self.due())
 
     def lacking(self, v):
         """What is known of the live queries to which the end row did not come."""
         told = {}
-        for reader in self.readers:
-            for name, one in reader.subscriptions.items():
-                if (one.table in self.tables or name not in reader.over) and reader.ends.get(name, (None,))[0] != v:
-                    last = one.sessions[-1] if one.sessions else None
-                    live = self.users[WRITERS[0]].dicts("SELECT * FROM system.live WHERE subscription_id = $1", [name])
-                    told[name] = {
-                        "reader": {"begun": sorted(reader.begun), "owed": reader.owed, "at": stack_of(reader)},
-                        "sessions": len(one.sessions),
-                        "cursor": last and last.cursor,
-                        "messages": last and (len(last.messages), last.messages[-4:]),
-                        "system.live": live,
-                        "is there": one.table in self.tables,
-                    }
+        for reader, name, one in self.due():
+            if reader.ends.get(name, (None,))[0] == v:
+                continue
+            last = one.sessions[-1] if one.sessions else None
+            told[name] = {
+                "reader": {"begun": sorted(reader.begun), "owed": reader.owed, "at": stack_of(reader)},
+                "sessions": len(one.sessions),
+                "cursor": last and last.cursor,
+                "messages": last and (len(last.messages), last.messages[-4:]),
+                "system.live": self.users[WRITERS[0]].dicts("SELECT * FROM system.live WHERE subscription_id = $1", [name]),
+                "is there": one.table in self.tables,
+            }
         return told
 
     def read_tables(self):
