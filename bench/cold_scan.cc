@@ -2,100 +2,50 @@
 // process: prints a line for each query with both medians and their ratio.
 //
 //   cold_scan [ROUNDS]
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <duckdb.hpp>
-#include <functional>
 
-#include "duck/engine_test_tables.h"
+#include "stored_tables.h"
 
 namespace {
 
 using namespace kalamdb;
+using namespace kalamdb::bench;
 
 constexpr int64_t kSegments = 20;
 constexpr int64_t kRowsPerSegment = 50'000;
 constexpr int64_t kUpdatedEvery = 100;
 
-model::Row message(int64_t id, Seq seq) {
-  const uint64_t hash = static_cast<uint64_t>(id) * 0x9E3779B97F4A7C15;
-  return {id,
-          int64_t{static_cast<int32_t>(hash >> 54)},
-          "message number " + std::to_string(hash % 100'000),
-          static_cast<double>(hash % 1'000'003),
-          int64_t{1'700'000'000'000'000 + id * 1000},
-          seq,
-          false};
-}
-
-[[noreturn]] void die(const std::string& message) {
-  std::fprintf(stderr, "cold_scan: %s\n", message.c_str());
-  std::exit(1);
-}
-
-double milliseconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
-
-void run_ours(duck::Engine& engine, duck::TestTables& tables, const std::string& sql) {
-  const auto statement = duck::Statement::parse(sql);
-  if (!statement) die(statement.error().message);
-  auto result = engine.query(**statement, tables, {});
-  if (!result) die(result.error().message);
-  for (;;) {
-    auto batch = (*result)->next();
-    if (!batch) die(batch.error().message);
-    if (!*batch) return;
-  }
-}
-
-void run_bare(duckdb::Connection& connection, const std::string& sql) {
-  auto result = connection.SendQuery(sql);
-  if (result->HasError()) die(result->GetError());
-  while (result->Fetch()) {
-  }
+double run_bare(duckdb::Connection& connection, const std::string& sql) {
+  return milliseconds([&] {
+    auto result = connection.SendQuery(sql);
+    if (result->HasError()) die(result->GetError());
+    while (result->Fetch()) {
+    }
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 15;
-  duck::TemporaryFolder folder;
-  auto engine = duck::Engine::create({});
-  if (!engine) die(engine.error().message);
-  duck::TestTables tables;
-  auto& messages = tables.add(
-      "app", "messages",
-      {{"id", "BIGINT", 1}, {"author", "INT"}, {"body", "TEXT"}, {"score", "DOUBLE"}, {"created", "TIMESTAMP"}});
+  StoredTables tables;
+  const auto messages = tables.create("messages", kMessageColumns);
   for (int64_t segment = 0; segment < kSegments; ++segment) {
-    std::vector<model::Row> rows;
-    std::vector<uint32_t> updated;
-    for (int64_t i = 0; i < kRowsPerSegment; ++i) {
-      const int64_t id = segment * kRowsPerSegment + i;
-      rows.push_back(message(id, 1 + id));
-      if (id % kUpdatedEvery != 7) continue;
-      updated.push_back(static_cast<uint32_t>(i));
-      messages.put(message(id, 10'000'000 + id));
-    }
-    if (const auto error = messages.flush(**engine, folder.path(), rows); !error.empty()) die(error);
-    messages.delete_positions(segment, updated);
+    tables.write(messages, segment * kRowsPerSegment, 1, (segment + 1) * kRowsPerSegment,
+                 [](int64_t id) { return message(id); });
+    tables.flush(messages);
   }
-  auto& hot = tables.add("app", "hot", {{"id", "BIGINT", 1}, {"body", "TEXT"}});
-  for (int64_t id = 0; id < 10'000; ++id) hot.put({id, "body " + std::to_string(id), Seq{id + 1}, false});
+  const auto hot = tables.create("hot", {{"id", "BIGINT", 1}, {"body", "TEXT"}});
+  tables.write(hot, 0, 1, 10'000, [](int64_t id) {
+    return model::Row{id, "body " + std::to_string(id), Seq{id + 1}, false};
+  });
 
   duckdb::DuckDB database(nullptr);
   duckdb::Connection connection(database);
   connection.Query("SET GLOBAL parquet_metadata_cache = true");
-  const std::string files = "read_parquet('" + folder.path() + "/*.parquet')";
+  const std::string files = "read_parquet('" + tables.folder() + "/storage/**/*.parquet')";
+  // They become hot, and their old versions deleted positions of the segments.
+  tables.write(messages, 7, kUpdatedEvery, kSegments * kRowsPerSegment, [](int64_t id) { return message(id); });
 
   struct Query {
     const char* name;
@@ -114,27 +64,26 @@ int main(int argc, char** argv) {
       {"DISTINCT text", "SELECT count(DISTINCT body) FROM ", ""},
   };
   std::printf("%-26s %10s %14s %7s\n", "query", "ours, ms", "read_parquet", "ratio");
-  for (const auto& query : queries) {
+  for (const auto& asked : queries) {
     std::vector<double> ours, bare;
     for (int round = -2; round < rounds; ++round) {  // two rounds to warm up
-      const double a = milliseconds([&] { run_ours(**engine, tables, query.before + "app.messages" + query.after); });
-      const double b = milliseconds([&] { run_bare(connection, query.before + files + query.after); });
+      const double a = query(tables.engine(), tables, asked.before + "app.messages" + asked.after);
+      const double b = run_bare(connection, asked.before + files + asked.after);
       if (round < 0) continue;
       ours.push_back(a);
       bare.push_back(b);
     }
-    std::printf("%-26s %10.3f %14.3f %7.2f\n", query.name, median(ours), median(bare), median(ours) / median(bare));
+    std::printf("%-26s %10.3f %14.3f %7.2f\n", asked.name, median(ours), median(bare), median(ours) / median(bare));
   }
   // What the manifest knows of columns, beside the same without: one of 400 small segments, by a column that grows with
   // time, for a server that has opened no file yet and for one that has.
-  auto& events = tables.add(
-      "app", "events",
-      {{"id", "BIGINT", 1}, {"author", "INT"}, {"body", "TEXT"}, {"score", "DOUBLE"}, {"created", "TIMESTAMP"}});
-  duck::TemporaryFolder events_folder;
+  duck::TestTables event_tables;
+  auto& events = event_tables.add("app", "events", kMessageColumns);
+  duck::TemporaryFolder folder;
   for (int64_t segment = 0; segment < 400; ++segment) {
     std::vector<model::Row> rows;
-    for (int64_t i = 0; i < 500; ++i) rows.push_back(message(segment * 500 + i, 1 + segment * 500 + i));
-    if (const auto error = events.flush(**engine, events_folder.path(), rows); !error.empty()) die(error);
+    for (int64_t i = 0; i < 500; ++i) rows.push_back(message(segment * 500 + i));
+    if (const auto error = events.flush(tables.engine(), folder.path(), rows); !error.empty()) die(error);
   }
   const std::string recent =
       "SELECT count(*), sum(score) FROM app.events WHERE created BETWEEN "
@@ -142,10 +91,9 @@ int main(int argc, char** argv) {
   const auto measure = [&](bool first) {
     std::vector<double> times;
     for (int round = -2; round < rounds; ++round) {
-      const auto fresh = duck::Engine::create({});
-      if (!fresh) die(fresh.error().message);
-      if (!first) run_ours(**fresh, tables, recent);
-      const double time = milliseconds([&] { run_ours(**fresh, tables, recent); });
+      const auto fresh = check(duck::Engine::create({}));
+      if (!first) query(*fresh, event_tables, recent);
+      const double time = query(*fresh, event_tables, recent);
       if (round >= 0) times.push_back(time);
     }
     return median(times);
@@ -165,13 +113,13 @@ int main(int argc, char** argv) {
       {"hot: top 10", "SELECT id, body FROM ", " ORDER BY body LIMIT 10"},
   };
   std::printf("%-26s %10s %14s %7s\n", "query", "ours, µs", "DuckDB table", "ratio");
-  for (const auto& query : hot_queries) {
+  for (const auto& asked : hot_queries) {
     std::vector<double> ours, bare;
     for (int round = 0; round < rounds * 20; ++round) {
-      ours.push_back(milliseconds([&] { run_ours(**engine, tables, query.before + "app.hot" + query.after); }));
-      bare.push_back(milliseconds([&] { run_bare(connection, query.before + "hot" + query.after); }));
+      ours.push_back(query(tables.engine(), tables, asked.before + "app.hot" + asked.after));
+      bare.push_back(run_bare(connection, asked.before + "hot" + asked.after));
     }
-    std::printf("%-26s %10.0f %14.0f %7.2f\n", query.name, median(ours) * 1000, median(bare) * 1000,
+    std::printf("%-26s %10.0f %14.0f %7.2f\n", asked.name, median(ours) * 1000, median(bare) * 1000,
                 median(ours) / median(bare));
   }
 }

@@ -110,9 +110,10 @@ double commits_per_second(const std::string& directory, storage::Durability dura
     auto store = hot::Store::open(path, {});
     if (!store) die(store.error().message);
     storage::SegmentCache segments(**store);
+    storage::HotRowCounts counts((*store)->last_seq());
     const platform::SystemClock clock;
     auto committer =
-        storage::CommitterThread::start(**store, segments, clock, durability, 1, [] { return Result<>(); });
+        storage::CommitterThread::start(**store, segments, counts, clock, durability, 1, [] { return Result<>(); });
     if (!committer) die(committer.error().message);
     const auto table = make_table();
     storage::CommitRequest create;

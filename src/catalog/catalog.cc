@@ -130,14 +130,18 @@ Result<> Catalog::commit(CommitRequest request, const std::function<void()>& app
   auto answer = std::make_shared<std::promise<Result<>>>();  // outlives the call that sets it
   auto committed = answer->get_future();
   storage_.committer().submit(std::move(request), [&, answer](const Result<storage::ChangeSetPtr>& done) {
-    if (done) {
-      bump_version();  // plans that are made meanwhile are old in either case
-      apply();
-      bump_version();
-    }
+    if (done) apply();
     answer->set_value(done ? Result<>() : Result<>(std::unexpected(done.error())));
   });
   return committed.get();
+}
+
+Result<> Catalog::commit_schema(CommitRequest request, const std::function<void()>& apply) {
+  return commit(std::move(request), [&] {
+    bump_version();  // plans that are made meanwhile are old in either case
+    apply();
+    bump_version();
+  });
 }
 
 Result<> Catalog::create_namespace(std::string name) {
@@ -146,12 +150,9 @@ Result<> Catalog::create_namespace(std::string name) {
   model::NamespaceDefinition definition{.name = name, .created_at_us = clock_.now_us()};
   CommitRequest request;
   request.records.push_back({RecordSpace::kNamespace, name, encode(definition), std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.namespaces.emplace(std::move(name), std::move(definition));
-  publish(std::move(next));
-  bump_version();
-  return {};
+  return commit_schema(std::move(request), [&] { publish(std::move(next)); });
 }
 
 Result<std::vector<model::TablePtr>> Catalog::drop_namespace(std::string_view name) {
@@ -167,10 +168,10 @@ Result<std::vector<model::TablePtr>> Catalog::drop_namespace(std::string_view na
     request.table_changes.push_back({table->id, 0});
     request.erase_tables.push_back(table->id);
   }
-  KALAM_CHECK(commit(std::move(request), [&] {
-    CatalogState next = *state();
-    next.namespaces.erase(next.namespaces.find(name));
-    for (const auto& table : dropped) next.views.erase(table->qualified_name());
+  CatalogState next = *state();
+  next.namespaces.erase(next.namespaces.find(name));
+  for (const auto& table : dropped) next.views.erase(table->qualified_name());
+  KALAM_CHECK(commit_schema(std::move(request), [&] {
     publish(std::move(next));
     for (const auto& table : dropped) registry_.erase(table->namespace_id, table->name);
   }));
@@ -230,9 +231,7 @@ Result<model::TablePtr> Catalog::create_table(model::TableDefinition draft) {
 
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table, history), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  registry_.put(table);
-  bump_version();
+  KALAM_CHECK(commit_schema(std::move(request), [&] { registry_.put(table); }));
   return table;
 }
 
@@ -250,7 +249,7 @@ Result<model::TablePtr> Catalog::drop_table(std::string_view namespace_id, std::
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
   request.table_changes.push_back({table->id, 0});
   request.erase_tables.push_back(table->id);
-  KALAM_CHECK(commit(std::move(request), [&] { registry_.erase(table->namespace_id, table->name); }));
+  KALAM_CHECK(commit_schema(std::move(request), [&] { registry_.erase(table->namespace_id, table->name); }));
   return table;
 }
 
@@ -265,16 +264,15 @@ Result<> Catalog::unregister_table(const model::TablePtr& table) {
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), std::nullopt, std::nullopt});
   request.records.push_back(storage::unregistered_record(table->id, *std::move(record)));
   request.table_changes.push_back({table->id, 0});
-  return commit(std::move(request), [&] { registry_.erase(table->namespace_id, table->name); });
+  return commit_schema(std::move(request), [&] { registry_.erase(table->namespace_id, table->name); });
 }
 
 Result<> Catalog::put_user(const UserPtr& user) {
   CommitRequest request;
   request.records.push_back({RecordSpace::kUser, user->id, encode(*user), std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.users.insert_or_assign(user->id, user);
-  publish(std::move(next));
+  KALAM_CHECK(commit(std::move(request), [&] { publish(std::move(next)); }));
   if (user_listener_) user_listener_(user);
   return {};
 }
@@ -296,11 +294,9 @@ Result<> Catalog::remove_user(std::string_view id) {
   if (current->deleted_at_us == 0) return fail(ErrorCode::kInvalidOperation, "User must be soft-deleted first");
   CommitRequest request;
   request.records.push_back({RecordSpace::kUser, current->id, std::nullopt, std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.users.erase(current->id);
-  publish(std::move(next));
-  return {};
+  return commit(std::move(request), [&] { publish(std::move(next)); });
 }
 
 Result<UserPtr> Catalog::change_user(std::string_view id, const std::function<void(User&)>& change) {

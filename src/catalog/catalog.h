@@ -160,9 +160,11 @@ class Catalog {
   Result<TableId> next_table_id(storage::CommitRequest& request);
   // Of a new USER table: whether its users share segments, which is so for good. Errors: kInvalidOperation.
   Result<> settle_shards(model::TableDefinition& draft) const;
-  // Commits a change of tables. `apply` shows it to readers, on the committer's thread: before a row can be written as
-  // the new version, and before live queries hear of it, so that who finds the old definition can still be told.
+  // Commits a change. `apply` shows it to readers, on the committer's thread: before a row can be written as a new
+  // version of its table, and before live queries hear of it, so that who finds the old definition can still be told.
   Result<> commit(storage::CommitRequest request, const std::function<void()>& apply);
+  // The same for tables and namespaces.
+  Result<> commit_schema(storage::CommitRequest request, const std::function<void()>& apply);
   void publish(CatalogState next) { state_.store(std::make_shared<const CatalogState>(std::move(next))); }
   // Tables or namespaces have changed, and readers see it.
   void bump_version() { version_.fetch_add(1, std::memory_order_acq_rel); }

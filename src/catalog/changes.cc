@@ -34,7 +34,7 @@ Result<model::TablePtr> Catalog::alter_table(const model::TablePtr& base, model:
   request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table, history), std::nullopt});
   request.table_changes.push_back({table->id, table->schema_version, table});
   request.validate = std::move(validate);
-  KALAM_CHECK(commit(std::move(request), [&] {
+  KALAM_CHECK(commit_schema(std::move(request), [&] {
     registry_.put(table);
     if (renamed) registry_.erase(base->namespace_id, base->name);
   }));
@@ -55,10 +55,7 @@ Result<> Catalog::set_namespace_options(const std::string& name,
   found->second.options_json = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   CommitRequest request;
   request.records.push_back({RecordSpace::kNamespace, name, encode(found->second), std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  publish(std::move(next));
-  bump_version();
-  return {};
+  return commit_schema(std::move(request), [&] { publish(std::move(next)); });
 }
 
 }  // namespace kalamdb::catalog

@@ -61,6 +61,7 @@ class InterruptedStore : public hot::Store {
   Result<std::vector<UserId>> users(TableId table, const hot::SnapshotPtr& snapshot) const override {
     return store_.users(table, snapshot);
   }
+  void note_erased(uint64_t rows) override { store_.note_erased(rows); }
   std::unique_ptr<hot::Batch> new_batch() const override { return store_.new_batch(); }
   Result<> write(hot::Batch& batch, Seq last_seq, hot::Sync sync) override {
     return store_.write(batch, last_seq, sync);
@@ -269,6 +270,48 @@ TEST_F(CatalogTest, NamesAreTakenAlsoWhenTheirTableIsNotInMemory) {
     ASSERT_FALSE(again);
     EXPECT_EQ(again.error().code, ErrorCode::kAlreadyExists);
   }
+}
+
+// Or who is told by a live query of system.tables might not find it.
+TEST_F(CatalogTest, WhatIsNewIsThereBeforeListenersHearOfIt) {
+  std::vector<std::string> heard;
+  database_->add_listener([&](const storage::ChangeSetPtr& changes) {
+    for (const auto& change : changes->records) {
+      heard.push_back(change.key);
+      const bool expected = change.now.has_value();
+      if (change.space == hot::RecordSpace::kNamespace) {
+        EXPECT_EQ(catalog_->has_namespace(change.key), expected) << change.key;
+      } else if (change.space == hot::RecordSpace::kTable) {
+        const size_t dot = change.key.find('.');
+        const auto table = catalog_->find_table(change.key.substr(0, dot), change.key.substr(dot + 1));
+        EXPECT_EQ(*table != nullptr, expected) << change.key;
+      } else if (change.space == hot::RecordSpace::kUser) {
+        EXPECT_EQ(catalog_->find_user(change.key) != nullptr, expected) << change.key;
+      } else if (change.space == hot::RecordSpace::kStorage) {
+        EXPECT_EQ(database_->storages().find(change.key) != nullptr, expected) << change.key;
+      }
+    }
+  });
+  ASSERT_TRUE(catalog_->create_namespace("big"));
+  ASSERT_TRUE(create_table("big", "t"));
+  model::TableDefinition view = *storage::test_table(0, model::TableType::kView, "v");
+  view.namespace_id = "big";
+  view.view = model::ViewDefinition{.tables = {{"big", "t"}}};
+  ASSERT_TRUE(catalog_->create_view(std::move(view), /*or_replace=*/false));
+  ASSERT_TRUE(catalog_->drop_view("big", "v"));
+  User user;
+  user.id = "ann";
+  ASSERT_TRUE(catalog_->create_user(std::move(user)));
+  ASSERT_TRUE(catalog_->change_user("ann", [](User& ann) { ann.deleted_at_us = 1; }));
+  ASSERT_TRUE(catalog_->remove_user("ann"));
+  ASSERT_TRUE(catalog_->create_storage({.id = "shelf", .name = "shelf", .base = directory_ + "/shelf"}));
+  ASSERT_TRUE(catalog_->drop_storage("shelf"));
+  auto restored = std::make_shared<model::TableDefinition>(*storage::test_table(99, model::TableType::kShared, "r"));
+  restored->namespace_id = "restored";
+  ASSERT_TRUE(catalog_->add_restored({{.name = "restored"}}, {{restored, {}}}, {}));
+  wait_until_published();
+  EXPECT_EQ(heard, (std::vector<std::string>{"big", "big.t", "big.v", "big.v", "ann", "ann", "ann", "shelf", "shelf",
+                                             "restored", "restored.r"}));
 }
 
 // Or who looks a table up while it is dropped might never be told that it is gone.

@@ -50,7 +50,6 @@ Result<> Catalog::add_restored(std::vector<model::NamespaceDefinition> namespace
     request.records.push_back({RecordSpace::kTable, table->qualified_name(), encode(*table, history), std::nullopt});
     if (!table->is_view()) request.table_changes.push_back({table->id, table->schema_version, nullptr});
   }
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   for (auto& target : namespaces) {
     std::string name = target.name;
@@ -58,11 +57,11 @@ Result<> Catalog::add_restored(std::vector<model::NamespaceDefinition> namespace
   }
   for (const auto& [table, history] : tables) {
     if (table->is_view()) next.views.insert_or_assign(table->qualified_name(), table);
-    registry_.put(table);
   }
-  publish(std::move(next));
-  bump_version();
-  return {};
+  return commit_schema(std::move(request), [&] {
+    publish(std::move(next));
+    for (const auto& [table, history] : tables) registry_.put(table);
+  });
 }
 
 }  // namespace kalamdb::catalog

@@ -42,9 +42,8 @@ Result<> Catalog::check_storage(const std::string& id) const {
 Result<> Catalog::put_storage(StorageDefinition definition) {
   CommitRequest request;
   request.records.push_back({RecordSpace::kStorage, definition.id, encode(definition), std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  storage_.storages().put(storage_.storages().connect(std::move(definition)));
-  return {};
+  auto connected = storage_.storages().connect(std::move(definition));
+  return commit(std::move(request), [&] { storage_.storages().put(std::move(connected)); });
 }
 
 Result<> Catalog::check_new_storage(const StorageDefinition& definition) const {
@@ -105,9 +104,7 @@ Result<> Catalog::drop_storage(std::string_view id) {
   }
   CommitRequest request;
   request.records.push_back({RecordSpace::kStorage, name, std::nullopt, std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
-  storage_.storages().erase(id);
-  return {};
+  return commit(std::move(request), [&] { storage_.storages().erase(id); });
 }
 
 }  // namespace kalamdb::catalog

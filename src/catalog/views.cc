@@ -28,13 +28,12 @@ bool reads(const CatalogState& state, const std::vector<model::ViewDefinition::D
 Result<> Catalog::put_view(const model::TablePtr& view, const std::vector<model::SchemaVersion>& history,
                            CommitRequest request) {
   request.records.push_back({RecordSpace::kTable, view->qualified_name(), encode(*view, history), std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.views.insert_or_assign(view->qualified_name(), view);
-  publish(std::move(next));
-  registry_.put(view);
-  bump_version();
-  return {};
+  return commit_schema(std::move(request), [&] {
+    publish(std::move(next));
+    registry_.put(view);
+  });
 }
 
 Result<model::TablePtr> Catalog::create_view(model::TableDefinition draft, bool or_replace) {
@@ -93,13 +92,12 @@ Result<> Catalog::drop_view(std::string_view namespace_id, std::string_view name
   }
   CommitRequest request;
   request.records.push_back({RecordSpace::kTable, view->qualified_name(), std::nullopt, std::nullopt});
-  KALAM_CHECK(storage_.committer().commit(std::move(request)));
   CatalogState next = *state();
   next.views.erase(view->qualified_name());
-  publish(std::move(next));
-  registry_.erase(view->namespace_id, view->name);
-  bump_version();
-  return {};
+  return commit_schema(std::move(request), [&] {
+    publish(std::move(next));
+    registry_.erase(view->namespace_id, view->name);
+  });
 }
 
 }  // namespace kalamdb::catalog

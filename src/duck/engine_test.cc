@@ -15,6 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 class EngineTest : public ::testing::Test {
  protected:
@@ -134,6 +135,23 @@ TEST_F(EngineTest, FiltersNarrowWhatIsRead) {
   EXPECT_EQ(people.rows_read(), 2u);
   EXPECT_THAT(sql("SELECT count(*) FROM people WHERE age < -48"), ElementsAre("2"));
   EXPECT_EQ(people.rows_read(), 100u);
+}
+
+TEST_F(EngineTest, HotRowsAreReadOnceToBeCounted) {
+  auto& people = add_people(tables_);
+  flush(people, {person(1, "ann", int64_t{30}, 10)});
+  for (int64_t id = 2; id < 5000; ++id) people.put(person(id, "p", id % 2, 10 + id));
+  EXPECT_THAT(sql("SELECT count(*) FROM people WHERE age = 1"), ElementsAre("2499"));
+  EXPECT_THAT(sql("SELECT id FROM people LIMIT 3"), SizeIs(3));
+  EXPECT_EQ(people.known_hot_rows(), std::nullopt) << "neither has read them all";
+  EXPECT_THAT(sql("SELECT count(*) FROM people"), ElementsAre("4999"));
+  EXPECT_EQ(people.known_hot_rows(), 4998u);
+
+  people.fail_reads({ErrorCode::kCorruption, "rows are read"});
+  EXPECT_THAT(sql("SELECT count(*) FROM people"), ElementsAre("4999"));
+  EXPECT_THAT(sql("SELECT count(*) FROM people a, people b"), ElementsAre("24990001"));
+  EXPECT_THAT(sql("SELECT count(age) FROM people"), ElementsAre(HasSubstr("rows are read")));
+  EXPECT_THAT(sql("SELECT count(*) FROM people WHERE age = 1"), ElementsAre(HasSubstr("rows are read")));
 }
 
 TEST_F(EngineTest, SegmentsOutsideTheFilterAreNotOpened) {

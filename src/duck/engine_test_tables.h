@@ -60,6 +60,8 @@ class TestTable : public TableScan {
 
   const model::TablePtr& table() const override { return definition_; }
   const model::TablePtr& definition() const { return definition_; }
+  std::optional<uint64_t> known_hot_rows() const override { return known_hot_rows_; }
+  void learn_hot_rows(uint64_t rows) const override { known_hot_rows_ = rows; }
   uint64_t hot_row_estimate() const override { return rows_.size(); }
   const std::vector<Segment>& segments() const override { return segments_; }
 
@@ -68,7 +70,10 @@ class TestTable : public TableScan {
     return std::make_unique<Cursor>(*this, range, with_tombstones);
   }
 
-  void put(const model::Row& row) { rows_[model::encode_key(*definition_, row)] = stored(row); }
+  void put(const model::Row& row) {
+    rows_[model::encode_key(*definition_, row)] = stored(row);
+    known_hot_rows_.reset();
+  }
   void fail_reads(Error error) { error_ = std::move(error); }
   uint64_t rows_read() const { return rows_read_; }
   void alter(const std::function<void(model::TableDefinition&)>& change) {
@@ -178,6 +183,7 @@ class TestTable : public TableScan {
   std::vector<Segment> segments_;
   std::optional<Error> error_;
   mutable uint64_t rows_read_ = 0;
+  mutable std::optional<uint64_t> known_hot_rows_;
 };
 
 // Resolves unqualified names in the namespace `app`.

@@ -74,6 +74,8 @@ duckdb::idx_t MemoryReader::fill_from_cursor(duckdb::ClientContext& context, duc
     }
     write_row(context, chunk, count++, **record);
   }
+  hot_rows_ += count;
+  if (finished_ && owned_cursor_ && filters_.empty()) target_->source.scan->learn_hot_rows(hot_rows_);
   return count;
 }
 

@@ -39,7 +39,8 @@ class MemoryReader : public duckdb::BaseFileReader {
   std::vector<ScanFilter> filters_;
   std::unique_ptr<model::RowCursor> owned_cursor_;
   model::RowCursor* cursor_ = nullptr;
-  size_t next_row_ = 0;  // of computed rows
+  uint64_t hot_rows_ = 0;  // that were read
+  size_t next_row_ = 0;    // of computed rows
 };
 
 }  // namespace kalamdb::duck

@@ -1,4 +1,4 @@
-// For COUNT(*), which needs no file. For the other files of this folder only.
+// For COUNT(*), which needs no rows. For the other files of this folder only.
 #pragma once
 
 #include <duckdb.hpp>
@@ -7,7 +7,7 @@
 
 namespace kalamdb::duck {
 
-// Stands for a segment of which nothing but the number of its rows is asked.
+// Stands for a segment, or the hot rows, of which nothing but their number is asked.
 class RowCounter : public duckdb::BaseFileReader {
  public:
   RowCounter(duckdb::OpenFileInfo file, uint64_t rows) : BaseFileReader(std::move(file)), rows_(rows) {}

@@ -70,6 +70,9 @@ class TableScan {
   virtual const model::TablePtr& table() const = 0;
   // Hot rows in key order, live ones, or with tombstones too. Rows stay valid until the next call of next().
   virtual std::unique_ptr<model::RowCursor> hot(const KeyRange& range, bool with_tombstones) const = 0;
+  // How many live hot rows there are, if that is known without reading them; whoever has read them all may then say.
+  virtual std::optional<uint64_t> known_hot_rows() const { return std::nullopt; }
+  virtual void learn_hot_rows(uint64_t) const {}
   // About how many hot rows there are, for the optimiser.
   virtual uint64_t hot_row_estimate() const = 0;
   virtual const std::vector<Segment>& segments() const = 0;

@@ -201,7 +201,11 @@ class TableFileReader : public duckdb::MultiFileReader {
                                                           const duckdb::OpenFileInfo& file, idx_t index,
                                                           const duckdb::MultiFileBindData& bind_data) override {
     const Segment* segment = TableFileList::segment_of(*target_, file);
-    if (!segment) return duckdb::make_shared_ptr<MemoryReader>(file, target_);
+    if (!segment) {
+      const auto known = count_only_ && target_->source.scan ? target_->source.scan->known_hot_rows() : std::nullopt;
+      if (known) return duckdb::make_shared_ptr<RowCounter>(file, *known);
+      return duckdb::make_shared_ptr<MemoryReader>(file, target_);
+    }
     if (count_only_) return duckdb::make_shared_ptr<RowCounter>(file, segment->live_rows());
     auto reader = MultiFileReader::CreateReader(context, state, file, index, bind_data);
     if (!segment->is_all_visible()) reader = RowRangeReader::in_place_of(context, *reader, segment->visible);
@@ -283,6 +287,7 @@ duckdb::vector<column_t> row_id_columns(duckdb::ClientContext&, duckdb::optional
 
 // The number of hot rows, exact where counting them is quick: the estimate may be far off.
 std::string hot_rows_text(const TableScan& scan) {
+  if (const auto known = scan.known_hot_rows()) return std::to_string(*known);
   constexpr uint64_t kCounted = 10'000;
   uint64_t rows = 0;
   for (const auto hot = scan.hot({}, false); rows <= kCounted; ++rows) {

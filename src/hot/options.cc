@@ -99,6 +99,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const StoreOptions&
   records.table_properties_collector_factories = {rocksdb::NewCompactOnDeletionCollectorFactory(4096, 2048)};
 
   rocksdb::ColumnFamilyOptions rows = records;
+  rows.max_write_buffer_number = 3;  // Store::note_erased() may begin to write one early
   rows.prefix_extractor = std::make_shared<ScopeTransform>();
   rocksdb::ColumnFamilyOptions changes = rows;
   changes.memtable_whole_key_filtering = false;

@@ -1,6 +1,7 @@
 #include "hot/store.h"
 
 #include <rocksdb/listener.h>
+#include <rocksdb/perf_level.h>
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
@@ -20,6 +21,9 @@ constexpr std::string_view kLastSeqKey = "last_seq";
 
 // For estimates where RocksDB only knows bytes: a typical row with its key, compressed.
 constexpr uint64_t kTypicalRowBytes = 100;
+
+// A scan steps over so many in about a millisecond.
+constexpr uint64_t kErasedInMemory = 20'000;
 
 // Keeps RocksDB from recovering by itself from errors that have made it stop to write. With several column families its
 // recovery can wait for ever, take the damaged end of a log up again, or end in an assertion. A compaction that failed
@@ -180,6 +184,17 @@ class RocksStore final : public Store {
     return {};
   }
 
+  void note_erased(uint64_t rows) override {
+    if ((erased_in_memory_ += rows) < kErasedInMemory) return;
+    erased_in_memory_ = 0;
+    rocksdb::FlushOptions flush;
+    flush.wait = false;
+    flush.allow_write_stall = true;  // rather than that the caller waits until there would be none
+    if (const auto status = db_->Flush(flush, {families_[kRows], families_[kChanges]}); !status.ok()) {
+      log::warn("hot store: what is in memory is not written: {}", status.ToString());
+    }
+  }
+
   std::unique_ptr<Batch> new_batch() const override { return new_rocks_batch(families_); }
 
   Result<> write(Batch& batch, Seq last_seq, Sync sync) override {
@@ -190,6 +205,7 @@ class RocksStore final : public Store {
     batch.put_record(RecordSpace::kMeta, kLastSeqKey, stored);
     rocksdb::WriteOptions options;
     options.sync = sync == Sync::kYes;
+    turn_off_counters();
     const auto status = db_->Write(options, &rocks_batch(batch));
     if (status.ok()) {
       last_seq_.store(last_seq, std::memory_order_release);
@@ -219,6 +235,7 @@ class RocksStore final : public Store {
   std::unique_ptr<rocksdb::DB> db_;
   Families families_;
   std::atomic<Seq> last_seq_{0};
+  std::atomic<uint64_t> erased_in_memory_ = 0;
   mutable LiveSnapshots live_snapshots_;
   mutable std::mutex snapshot_mutex_;
   mutable std::weak_ptr<const RocksSnapshot> cached_snapshot_;
@@ -242,7 +259,10 @@ Result<StoredRowView> read_row(std::string_view value) {
                        value.substr(kRowHeaderBytes)};
 }
 
+void turn_off_counters() { rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable); }
+
 rocksdb::ReadOptions read_options(const SnapshotPtr& snapshot) {
+  turn_off_counters();
   rocksdb::ReadOptions options;
   if (snapshot != nullptr) options.snapshot = static_cast<const RocksSnapshot&>(*snapshot).rocks();
   return options;

@@ -130,6 +130,11 @@ class Store {
       RecordSpace space, std::string_view prefix, const SnapshotPtr& snapshot,
       const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
 
+  // So many rows have been erased that no snapshot of the caller sees any more. While they are in memory, scans of what
+  // was around them step over them one by one: after some thousands, what is in memory begins to be written to files,
+  // without them.
+  virtual void note_erased(uint64_t rows) = 0;
+
   virtual std::unique_ptr<Batch> new_batch() const = 0;
   // The commit log's append: writes all of `batch` atomically and makes `last_seq` the newest commit. With Sync::kYes
   // it returns only once the bytes are on the disk. kUnavailable: RocksDB could not write, now or in the background; so

@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 
+#include "base/eventually.h"
 #include "hot/keys.h"
 #include "hot/rocks.h"
 
@@ -64,6 +65,29 @@ class StoreTest : public testing::Test {
   rocksdb::Env* env_ = rocksdb::Env::Default();
   std::unique_ptr<Store> store_;
 };
+
+// The estimate counts what a scan would step over.
+TEST_F(StoreTest, ManyErasedRowsDoNotStayInMemory) {
+  options_.write_buffer_bytes = 64 << 20;
+  reopen();
+  constexpr int kRows = 30'000;
+  auto batch = store_->new_batch();
+  for (int i = 0; i < kRows; ++i) batch->put_row(kTable, kAnn, "k" + std::to_string(i), i + 1, false, "row", 0);
+  batch->put_row(kTable, kAnn, "z", kRows + 1, false, "stays", 0);
+  ASSERT_TRUE(store_->write(*batch, kRows + 1, Sync::kNo));
+  auto erasing = store_->new_batch();
+  erasing->erase_rows(kTable, kAnn, "k", "l");
+  erasing->erase_changes(kTable, kAnn, 1, kRows);
+  ASSERT_TRUE(store_->write(*erasing, kRows + 2, Sync::kNo));
+
+  store_->note_erased(19'999);
+  EXPECT_GT(store_->estimate_rows(kTable, &kAnn), kRows / 2) << "they are too few";
+  store_->note_erased(1);
+  EXPECT_TRUE(eventually([&] { return store_->estimate_rows(kTable, &kAnn) < kRows / 10; }));
+  EXPECT_EQ(drain(store_->scan(kTable, kAnn, "", "", true, nullptr)), "z=stays@30001");
+  EXPECT_EQ(drain(store_->scan_changes(kTable, kAnn, 0, nullptr)), "z=stays@30001");
+  EXPECT_EQ(store_->users(kTable, nullptr).value(), std::vector<UserId>{kAnn});
+}
 
 TEST_F(StoreTest, RowsComeInKeyOrderOfTheirScopeOnly) {
   put(kAnn, "b", 1, "1");

@@ -109,6 +109,7 @@ struct RowChange {
   model::TablePtr table;
   UserId user;
   ChangeKind kind = ChangeKind::kInsert;
+  bool old_is_cold = false;  // the previous version lay in a segment
   Seq seq = 0;
   Seq old_seq = 0;
   std::string key;

@@ -204,6 +204,7 @@ Result<> CommitGroup::change_row(RowWrite& write, std::string full_key, Current&
   done.rows.push_back({.table = std::move(write.table),
                        .user = std::move(write.user),
                        .kind = is_update ? ChangeKind::kUpdate : ChangeKind::kDelete,
+                       .old_is_cold = write.cold.has_value(),
                        .seq = seq,
                        .old_seq = write.read_seq,
                        .key = std::move(write.key),

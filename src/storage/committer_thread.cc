@@ -19,19 +19,22 @@ std::unexpected<Error> stopped() { return fail(ErrorCode::kUnavailable, "The ser
 }  // namespace
 
 Result<std::unique_ptr<CommitterThread>> CommitterThread::start(hot::Store& store, SegmentCache& segments,
+                                                                HotRowCounts& hot_row_counts,
                                                                 const platform::Clock& clock, Durability durability,
                                                                 uint16_t node_number, RoomCheck room) {
   std::unique_ptr<CommitterThread> committer(
-      new CommitterThread(store, segments, clock, durability, node_number, std::move(room)));
+      new CommitterThread(store, segments, hot_row_counts, clock, durability, node_number, std::move(room)));
   KALAM_CHECK(committer->load_tables());
   committer->thread_ = std::thread([raw = committer.get()] { raw->run(); });
   return committer;
 }
 
-CommitterThread::CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock,
-                                 Durability durability, uint16_t node_number, RoomCheck room)
+CommitterThread::CommitterThread(hot::Store& store, SegmentCache& segments, HotRowCounts& hot_row_counts,
+                                 const platform::Clock& clock, Durability durability, uint16_t node_number,
+                                 RoomCheck room)
     : store_(store),
       segments_(segments),
+      hot_row_counts_(hot_row_counts),
       clock_(clock),
       durability_(durability),
       find_room_(std::move(room)),
@@ -118,13 +121,14 @@ void CommitterThread::commit_group() {
     pending_.pop_front();
     const Seq before = group.last_seq();
     auto emptied = queued.request.erase_tables;
-    std::optional<TableId> uncounted;
-    if (const auto& change = queued.request.segments_change; change != nullptr && change->changes_row_counts()) {
-      uncounted = change->table();
+    std::optional<TableId> moved, uncounted;
+    if (const auto& change = queued.request.segments_change; change != nullptr) {
+      moved = change->table();
+      if (change->changes_row_counts()) uncounted = moved;
     }
     auto added = group.add(std::move(queued.request));
     const bool changed = added && group.last_seq() != before;
-    outcomes.push_back({std::move(queued.done), std::move(added), changed, std::move(emptied), uncounted});
+    outcomes.push_back({std::move(queued.done), std::move(added), changed, std::move(emptied), moved, uncounted});
   }
   if (group.has_writes()) {
     const bool sync = group.always_syncs() || (durability_ == Durability::kFsync && group.needs_sync());
@@ -132,6 +136,8 @@ void CommitterThread::commit_group() {
       // What failed may have failed because of something that is not there after all.
       for (Outcome& outcome : outcomes) outcome.result = fail(written.error());
       row_counts_.clear();
+    } else {
+      count_hot_rows(outcomes, group.last_seq());
     }
   }
   note_tables(outcomes);
@@ -175,6 +181,18 @@ void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
       if (const auto live = tables_.find(table); live != tables_.end()) live->second.emptied_at = done.commit_seq;
     }
   }
+}
+
+void CommitterThread::count_hot_rows(const std::vector<Outcome>& outcomes, Seq last_seq) {
+  for (const Outcome& outcome : outcomes) {
+    if (!outcome.result) continue;
+    const ChangeSet& done = **outcome.result;
+    hot_row_counts_.apply(done);
+    for (const auto& change : done.table_changes) hot_row_counts_.forget(change.table);
+    for (const TableId table : outcome.emptied) hot_row_counts_.forget(table);
+    if (outcome.moved) hot_row_counts_.forget(*outcome.moved);
+  }
+  hot_row_counts_.set_applied(last_seq);
 }
 
 void CommitterThread::answer(std::vector<Outcome>& outcomes) const {

@@ -16,6 +16,7 @@
 #include "platform/id_generator.h"
 #include "storage/commit_group.h"
 #include "storage/committer.h"
+#include "storage/hot_row_counts.h"
 
 namespace kalamdb::storage {
 
@@ -27,8 +28,8 @@ class CommitterThread final : public Committer {
   // Reads the live tables from the hot store and starts the thread. The references must outlive it.
   // Errors: kCorruption, kIo.
   static Result<std::unique_ptr<CommitterThread>> start(hot::Store& store, SegmentCache& segments,
-                                                        const platform::Clock& clock, Durability durability,
-                                                        uint16_t node_number, RoomCheck room);
+                                                        HotRowCounts& hot_row_counts, const platform::Clock& clock,
+                                                        Durability durability, uint16_t node_number, RoomCheck room);
   ~CommitterThread() override { stop(); }
 
   void submit(CommitRequest request, CommitCallback done) override;
@@ -51,11 +52,12 @@ class CommitterThread final : public Committer {
     Result<ChangeSetPtr> result;
     bool changed = false;
     std::vector<TableId> emptied;
-    std::optional<TableId> uncounted;  // whose counts of rows are not known any more
+    std::optional<TableId> moved;      // whose rows have moved between the hot store and segments, or are gone
+    std::optional<TableId> uncounted;  // of which it is not known how many rows there are any more
   };
 
-  CommitterThread(hot::Store& store, SegmentCache& segments, const platform::Clock& clock, Durability durability,
-                  uint16_t node_number, RoomCheck room);
+  CommitterThread(hot::Store& store, SegmentCache& segments, HotRowCounts& hot_row_counts, const platform::Clock& clock,
+                  Durability durability, uint16_t node_number, RoomCheck room);
   Result<> load_tables();
   void run();
   // Moves what has queued to `pending_`; waits while there is nothing. False when stopped with nothing left.
@@ -64,10 +66,12 @@ class CommitterThread final : public Committer {
   // Asks for it again after some milliseconds only.
   const Result<>& room();
   void note_tables(const std::vector<Outcome>& outcomes);
+  void count_hot_rows(const std::vector<Outcome>& outcomes, Seq last_seq);
   void answer(std::vector<Outcome>& outcomes) const;
 
   hot::Store& store_;
   SegmentCache& segments_;
+  HotRowCounts& hot_row_counts_;
   const platform::Clock& clock_;
   const Durability durability_;
   const RoomCheck find_room_;

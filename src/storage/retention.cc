@@ -58,6 +58,7 @@ Result<uint64_t> remove_tombstones(const SegmentsContext& context, TableMutexes&
     KALAM_CHECK(context.committer.commit(std::move(request)));
     removed += removal->removed();
   }
+  context.store.note_erased(removed);
   return removed;
 }
 

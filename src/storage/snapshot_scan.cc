@@ -28,4 +28,13 @@ std::unique_ptr<model::RowCursor> SnapshotScan::hot(const duck::KeyRange& range,
   return std::make_unique<UnexpiredCursor>(std::move(rows), expired_up_to_);
 }
 
+std::optional<uint64_t> SnapshotScan::known_hot_rows() const {
+  if (expired_up_to_ != 0) return std::nullopt;
+  return counts_.find(table_->id, user_, snapshot_->seq());
+}
+
+void SnapshotScan::learn_hot_rows(uint64_t rows) const {
+  if (expired_up_to_ == 0) counts_.learn(table_->id, user_, snapshot_->seq(), rows);
+}
+
 }  // namespace kalamdb::storage

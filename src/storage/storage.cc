@@ -65,7 +65,9 @@ Result<> StorageImpl::open() {
   // The directories themselves must survive a power failure as what is in them does.
   KALAM_CHECK(files_.sync_directory(options_.data_directory));
   pending_ = std::make_unique<PendingRows>(*store_);
-  KALAM_TRY(committer_, CommitterThread::start(*store_, *segments_, clock_, options_.durability, options_.node_number,
+  hot_row_counts_ = std::make_unique<HotRowCounts>(store_->last_seq());
+  KALAM_TRY(committer_, CommitterThread::start(*store_, *segments_, *hot_row_counts_, clock_, options_.durability,
+                                               options_.node_number,
                                                [this] { return files_.require_room(options_.data_directory); }));
   committer_->add_early_listener([this](const ChangeSetPtr& changes) {
     pending_->add(*changes);
@@ -235,8 +237,8 @@ Result<std::shared_ptr<const duck::TableScan>> StorageImpl::scan(const model::Ta
       KALAM_TRY(segments, segments_of(scope, manifest, user, at));
     }
   }
-  return std::make_shared<const SnapshotScan>(*store_, table, user, std::move(at), std::move(segments),
-                                              expired_up_to(*table, clock_.now_us()));
+  return std::make_shared<const SnapshotScan>(*store_, *hot_row_counts_, table, user, std::move(at),
+                                              std::move(segments), expired_up_to(*table, clock_.now_us()));
 }
 
 Result<uint64_t> StorageImpl::segments_version(const model::TablePtr& table, const UserId& user,
@@ -296,6 +298,7 @@ Result<FlushResult> StorageImpl::flush(const model::TablePtr& table, const std::
   const auto sound = std::ranges::stable_partition(
       scopes, [&](const ScopeUsers& one) { return segments_->damaged(one.scope.key).empty(); });
   auto flushed = flush_scopes(context, table, std::span(scopes.begin(), sound.begin()), result);
+  store_->note_erased(result.rows);
   if (flushed && !sound.empty()) {
     const UserId& user = sound.front().users.front();
     if (auto damaged = segments_version(table, user, nullptr); !damaged) flushed = fail(damaged.error());
@@ -336,6 +339,7 @@ Result<uint64_t> StorageImpl::evict(const model::TablePtr& table, Seq up_to, uin
   CommitRequest request;
   request.segments_change = std::move(eviction);
   KALAM_CHECK(committer_->commit(std::move(request)));
+  store_->note_erased(rows);
   return rows;
 }
 

@@ -174,6 +174,7 @@ class StorageImpl final : public Storage {
   RemoteReader remote_reader_;
   SegmentFiles segment_files_;
   WriteWatches watches_;
+  std::unique_ptr<HotRowCounts> hot_row_counts_;
   std::unique_ptr<CommitterThread> committer_;
   std::unique_ptr<FileCollector> collector_;
 

@@ -157,10 +157,11 @@ class DatabaseTest : public testing::Test {
     return commit(erase(table, user, id, *found));
   }
 
-  // All rows of a scan; fails the test if one comes twice.
+  // All rows of a scan; fails the test if one comes twice, or if there are not as many hot ones as is known.
   Result<Rows> scan(const model::TablePtr& table, const UserId& user, const hot::SnapshotPtr& snapshot = nullptr) {
     Rows rows;
     KALAM_TRY(const auto scan, database_->scan(table, user, snapshot));
+    const auto known = scan->known_hot_rows();
     const auto hot = scan->hot({}, false);
     const auto add = [&](std::string_view key, std::string_view row) {
       const auto id = std::get<int64_t>(*model::read_key(key, {model::TypeTag::kBigInt}));
@@ -171,6 +172,8 @@ class DatabaseTest : public testing::Test {
       if (!record) break;
       add(record->key, record->row);
     }
+    EXPECT_EQ(known.value_or(rows.size()), rows.size());
+    scan->learn_hot_rows(rows.size());
     for (const duck::Segment& segment : scan->segments()) {
       KALAM_TRY(const auto stored, read_test_segment(segment.path));
       EXPECT_EQ(stored.size(), segment.row_count);
