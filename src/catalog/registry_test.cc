@@ -245,6 +245,10 @@ class CatalogTest : public RegistryTest {
  protected:
   void SetUp() override {
     RegistryTest::SetUp();
+    database_->add_listener([this](const storage::ChangeSetPtr& changes) {
+      const std::lock_guard lock(listener_mutex_);
+      if (listener_) listener_(*changes);
+    });
     auto opened = Catalog::open(*database_, clock_, 3);
     ASSERT_TRUE(opened) << opened.error().message;
     catalog_ = *std::move(opened);
@@ -259,7 +263,16 @@ class CatalogTest : public RegistryTest {
     return catalog_->create_table(std::move(draft));
   }
 
+  // Hears of what is committed from here on.
+  void listen(std::function<void(const storage::ChangeSet&)> listener) {
+    wait_until_published();
+    const std::lock_guard lock(listener_mutex_);
+    listener_ = std::move(listener);
+  }
+
   std::unique_ptr<Catalog> catalog_;
+  std::mutex listener_mutex_;
+  std::function<void(const storage::ChangeSet&)> listener_;
 };
 
 TEST_F(CatalogTest, NamesAreTakenAlsoWhenTheirTableIsNotInMemory) {
@@ -275,8 +288,8 @@ TEST_F(CatalogTest, NamesAreTakenAlsoWhenTheirTableIsNotInMemory) {
 // Or who is told by a live query of system.tables might not find it.
 TEST_F(CatalogTest, WhatIsNewIsThereBeforeListenersHearOfIt) {
   std::vector<std::string> heard;
-  database_->add_listener([&](const storage::ChangeSetPtr& changes) {
-    for (const auto& change : changes->records) {
+  listen([&](const storage::ChangeSet& changes) {
+    for (const auto& change : changes.records) {
       heard.push_back(change.key);
       const bool expected = change.now.has_value();
       if (change.space == hot::RecordSpace::kNamespace) {
@@ -320,8 +333,8 @@ TEST_F(CatalogTest, TablesAreGoneBeforeListenersHearOfIt) {
   for (const char* name : {"dropped", "unregistered"}) ASSERT_TRUE(create_table("default", name));
   ASSERT_TRUE(create_table("big", "with_its_namespace"));
   std::vector<bool> was_there;
-  database_->add_listener([&](const storage::ChangeSetPtr& changes) {
-    for (const auto& change : changes->table_changes) {
+  listen([&](const storage::ChangeSet& changes) {
+    for (const auto& change : changes.table_changes) {
       EXPECT_EQ(change.schema_version, 0U);
       was_there.push_back(*catalog_->find_table("default", "dropped") != nullptr);
       was_there.push_back(*catalog_->find_table("default", "unregistered") != nullptr);

@@ -45,7 +45,8 @@ class ObjectStore {
   virtual Result<std::optional<std::string>> version(const std::string& name) = 0;
   // Puts an object in place of the one with that version, or, if that is nullopt, only where there is none, and gives
   // its version: so that of two servers that change one object neither undoes what the other did. kConflict when it is
-  // otherwise. A directory belongs to one server: there it holds among its threads.
+  // otherwise; kNotImplemented by a service that knows no such condition. A directory belongs to one server: there it
+  // holds among its threads.
   virtual Result<std::string> put_if(const std::string& name, std::string_view bytes,
                                      const std::optional<std::string>& version) = 0;
 

@@ -95,6 +95,9 @@ Result<std::string> S3Store::put_if(const std::string& name, std::string_view by
   KALAM_TRY(const auto answer, client_->send(request, "write"));
   if (answer.ok()) return etag_of(answer.http, key);
   const int status = answer.http.status;
+  if (status == 501 || answer.has("NotImplemented")) {
+    return fail(ErrorCode::kNotImplemented, client_->refused(request, "write", answer).error().message);
+  }
   const bool is_conflict = status == 412 || status == 409 || (version && answer.has("NoSuchKey"));
   if (!is_conflict) return client_->refused(request, "write", answer);
   // It may be an attempt of this very call that has changed it, and whose answer was lost.

@@ -184,15 +184,16 @@ void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
 }
 
 void CommitterThread::count_hot_rows(const std::vector<Outcome>& outcomes, Seq last_seq) {
+  std::vector<ChangeSetPtr> commits;
+  std::vector<TableId> uncounted;
   for (const Outcome& outcome : outcomes) {
     if (!outcome.result) continue;
-    const ChangeSet& done = **outcome.result;
-    hot_row_counts_.apply(done);
-    for (const auto& change : done.table_changes) hot_row_counts_.forget(change.table);
-    for (const TableId table : outcome.emptied) hot_row_counts_.forget(table);
-    if (outcome.moved) hot_row_counts_.forget(*outcome.moved);
+    commits.push_back(*outcome.result);
+    for (const auto& change : commits.back()->table_changes) uncounted.push_back(change.table);
+    uncounted.insert(uncounted.end(), outcome.emptied.begin(), outcome.emptied.end());
+    if (outcome.moved) uncounted.push_back(*outcome.moved);
   }
-  hot_row_counts_.set_applied(last_seq);
+  hot_row_counts_.apply(commits, uncounted, last_seq);
 }
 
 void CommitterThread::answer(std::vector<Outcome>& outcomes) const {

@@ -37,8 +37,19 @@ void HotRowCounts::learn(TableId table, const UserId& user, Seq seq, uint64_t ro
   if (found != scopes_.end() && found->second.changed_at <= seq && seq <= applied_) found->second.rows = rows;
 }
 
-void HotRowCounts::apply(const ChangeSet& changes) {
+void HotRowCounts::apply(const std::vector<ChangeSetPtr>& commits, const std::vector<TableId>& uncounted,
+                         Seq last_seq) {
+  // At once: who asks for the first time in between would take `applied_` for the last change.
   const std::lock_guard lock(mutex_);
+  for (const ChangeSetPtr& changes : commits) apply_locked(*changes);
+  for (const TableId table : uncounted) {
+    const std::string prefix = hot::table_prefix(table);
+    std::erase_if(scopes_, [&](const auto& entry) { return entry.first.starts_with(prefix); });
+  }
+  applied_ = last_seq;
+}
+
+void HotRowCounts::apply_locked(const ChangeSet& changes) {
   if (scopes_.empty()) return;
   const RowChange* previous = nullptr;
   auto scope = scopes_.end();
@@ -50,17 +61,6 @@ void HotRowCounts::apply(const ChangeSet& changes) {
     scope->second.changed_at = changes.commit_seq;
     if (scope->second.rows) *scope->second.rows += change_of_count(change);
   }
-}
-
-void HotRowCounts::forget(TableId table) {
-  const std::string prefix = hot::table_prefix(table);
-  const std::lock_guard lock(mutex_);
-  std::erase_if(scopes_, [&](const auto& entry) { return entry.first.starts_with(prefix); });
-}
-
-void HotRowCounts::set_applied(Seq seq) {
-  const std::lock_guard lock(mutex_);
-  applied_ = seq;
 }
 
 }  // namespace kalamdb::storage

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "storage/commit.h"
 
@@ -23,17 +24,17 @@ class HotRowCounts {
   // What a snapshot at `seq` has. Kept if the scope cannot have changed since, or if that is known.
   void learn(TableId table, const UserId& user, Seq seq, uint64_t rows);
 
-  // For the committer's thread, in commit order, when a group of commits has been written: first what each of them did,
-  // then up to which one all is said. Of some tables it may not be known what became of their rows.
-  void apply(const ChangeSet& changes);
-  void forget(TableId table);
-  void set_applied(Seq seq);
+  // For the committer's thread, when a group of commits up to `last_seq` has been written: what they did, in their
+  // order, and the tables of which that does not tell what became of their rows.
+  void apply(const std::vector<ChangeSetPtr>& commits, const std::vector<TableId>& uncounted, Seq last_seq);
 
  private:
   struct Scope {
     Seq changed_at = 0;            // at the latest
     std::optional<uint64_t> rows;  // since then
   };
+
+  void apply_locked(const ChangeSet& changes);
 
   std::mutex mutex_;
   Seq applied_;

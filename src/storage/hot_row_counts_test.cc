@@ -109,7 +109,7 @@ TEST_F(HotRowCountsTest, NothingIsKnownThatMayBeAheadOfTheCommitter) {
   EXPECT_EQ(counts.find(TableId(1), ann_, 100), std::nullopt);
   counts.learn(TableId(1), ann_, 101, 6);  // the committer is about to tell of what made it 6
   EXPECT_EQ(counts.find(TableId(1), ann_, 101), std::nullopt);
-  counts.set_applied(101);
+  counts.apply({}, {}, 101);
   counts.learn(TableId(1), ann_, 101, 6);
   EXPECT_EQ(counts.find(TableId(1), ann_, 100), 6u) << "it is not known to have changed since it was asked for";
   EXPECT_EQ(counts.find(TableId(1), ann_, 101), 6u);

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::string_view kManifestFile = "manifest.json";
 
+// Of those of which it is known; of others it is asked for again.
+constexpr size_t kMaxExported = 100'000;
+
 // What a crash leaves of one that was being written, "manifest.json.7.tmp".
 bool is_unfinished_manifest(std::string_view file) {
   return file.starts_with(std::string(kManifestFile) + ".") && file.ends_with(".tmp");
@@ -428,15 +431,60 @@ void SegmentFiles::discard_segment(const Location& location, uint64_t segment_id
 
 Result<> SegmentFiles::export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,
                                        const SegmentScope& scope, const std::vector<DeletionsPtr>& deletions) {
-  KALAM_TRY(const auto objects, storages_.objects(manifest.storage));
-  KALAM_CHECK(objects->put(object_name(manifest.directory, kManifestFile),
-                           cold::to_json(manifest, table, scope.user, scope.shard, deletions)));
+  KALAM_CHECK(put_manifest(manifest, cold::to_json(manifest, table, scope.user, scope.shard, deletions)));
   return remove_manifests(manifest.segments, {manifest.storage, manifest.directory});
 }
 
-Result<> SegmentFiles::remove_exported(const cold::Manifest& manifest) {
+Result<> SegmentFiles::put_manifest(const cold::Manifest& manifest, const std::string& json) {
   KALAM_TRY(const auto objects, storages_.objects(manifest.storage));
-  return objects->remove(object_name(manifest.directory, kManifestFile));
+  const std::string name = object_name(manifest.directory, kManifestFile);
+  if (objects->local_path(name)) return objects->put(name, json);
+  const std::string place = place_of(manifest.storage, name);
+  const auto known = [&]() -> std::optional<Exported> {
+    const auto found = exported_.find(place);
+    return found == exported_.end() ? std::nullopt : std::optional(found->second);
+  };
+  while (true) {
+    std::optional<Exported> before;
+    {
+      const std::lock_guard lock(mutex_);
+      before = known();
+    }
+    // Another thread was faster, with what is newer.
+    if (before && before->manifest_version > manifest.version) return {};
+    std::optional<std::string> replaced;
+    if (before) {
+      replaced = before->version;
+    } else {
+      KALAM_TRY(replaced, objects->version(name));
+    }
+    auto written = objects->put_if(name, json, replaced);
+    const std::lock_guard lock(mutex_);
+    if (written) {
+      if (exported_.size() >= kMaxExported) exported_.clear();
+      exported_.insert_or_assign(place, Exported{manifest.version, *std::move(written)});
+      return {};
+    }
+    if (written.error().code == ErrorCode::kNotImplemented) return objects->put(name, json);
+    if (written.error().code == ErrorCode::kConflict && known() != before) continue;  // it was this server
+    exported_.erase(place);
+    return fail(std::move(written).error());
+  }
+}
+
+Result<> SegmentFiles::remove_exported(const cold::Manifest& manifest) {
+  return remove_manifest({manifest.storage, manifest.directory});
+}
+
+Result<> SegmentFiles::remove_manifest(const Place& place) {
+  const auto& [storage_id, directory] = place;
+  KALAM_TRY(const auto objects, storages_.objects(storage_id));
+  const std::string name = object_name(directory, kManifestFile);
+  {
+    const std::lock_guard lock(mutex_);
+    exported_.erase(place_of(storage_id, name));
+  }
+  return objects->remove(name);
 }
 
 Result<std::string> SegmentFiles::exported_manifest(const cold::Manifest& manifest) const {
@@ -451,10 +499,7 @@ Result<> SegmentFiles::remove_manifests(const std::vector<cold::SegmentEntry>& s
     places.emplace(segment.storage, segment.path.substr(0, segment.path.rfind('/')));
   }
   places.erase(but);
-  for (const auto& [storage_id, directory] : places) {
-    KALAM_TRY(const auto objects, storages_.objects(storage_id));
-    KALAM_CHECK(objects->remove(object_name(directory, kManifestFile)));
-  }
+  for (const Place& place : places) KALAM_CHECK(remove_manifest(place));
   return {};
 }
 

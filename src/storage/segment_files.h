@@ -109,6 +109,8 @@ class SegmentFiles {
   Result<bool> segment_exists(const Location& location, uint64_t segment_id) const;
   // Tries to; what stays is garbage that no manifest names.
   void discard_segment(const Location& location, uint64_t segment_id);
+  // Writes manifest.json. In a bucket it takes the place of what this server has written or found there, or else
+  // kConflict: another server writes to the same folder. The next time, what is there then is replaced.
   Result<> export_manifest(const cold::Manifest& manifest, const model::TableDefinition& table,
                            const SegmentScope& scope, const std::vector<DeletionsPtr>& deletions);
   // Its manifest.json.
@@ -168,6 +170,8 @@ class SegmentFiles {
   bool is_retired(const std::string& place) const;
   std::vector<Directory> directories_of(TableId table) const;
   Result<> remove_manifests(const std::vector<cold::SegmentEntry>& segments, const Place& but);
+  Result<> put_manifest(const cold::Manifest& manifest, const std::string& json);
+  Result<> remove_manifest(const Place& place);
   // The table's directory in a storage: `directory` is that, and `record` the template.
   Result<Location> settle(const model::TableDefinition& table, const RegisteredStorage& storage);
   // What directories_ knows: those whose files have been removed are nobody's.
@@ -181,6 +185,12 @@ class SegmentFiles {
   std::unordered_map<TableId, std::vector<Directory>> directories_;
   std::map<Place, TableId> owners_;
   std::unordered_set<std::string> retired_;  // places, as place_of() names them
+  struct Exported {
+    uint64_t manifest_version = 0;
+    std::string version;  // ObjectStore::version()
+    bool operator==(const Exported&) const = default;
+  };
+  std::unordered_map<std::string, Exported> exported_;  // what manifest.json in a bucket is, by place
 };
 
 }  // namespace kalamdb::storage

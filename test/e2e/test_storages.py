@@ -289,6 +289,43 @@ def test_what_a_bucket_refuses_is_not_kept_on_the_disk(s3):
         wait_until(lambda: not s3.objects("bucket/"), "the objects are removed")
 
 
+def test_what_another_server_writes_in_a_bucket_is_noticed(s3):
+    with Server(s3_config()) as server:
+        root = server.root()
+        prepare(root, s3)
+        manifest = "bucket/app/t/manifest.json"
+        segments = lambda: len(json.loads(s3.request("GET", manifest))["segments"])
+        told = lambda: "".join(server.stderr).count("it was changed meanwhile, by another server")
+        root.flush("app.t")
+        assert segments() == 2
+        server.restart()
+        root = server.root()
+        root.run("INSERT INTO app.t VALUES (-2, 'more')")
+        root.flush("app.t")
+        assert segments() == 3 and told() == 0
+
+        s3.request("PUT", manifest, json.dumps({"segments": []}))
+        root.run("INSERT INTO app.t VALUES (-3, 'more')")
+        root.flush("app.t")
+        wait_until(lambda: told() == 1, "the log tells of the other server")
+        assert segments() == 4, "what is there is replaced once it has been told of"
+        root.run("INSERT INTO app.t VALUES (-4, 'more')")
+        root.flush("app.t")
+        assert segments() == 5 and told() == 1
+        assert root.value("SELECT COUNT(v) FROM app.t") == "3004"
+
+        # A service without conditions is written to all the same.
+        s3.gateway.knows_conditions = False
+        try:
+            root.run("INSERT INTO app.t VALUES (-5, 'more')")
+            root.flush("app.t")
+            assert segments() == 6
+        finally:
+            s3.gateway.knows_conditions = True
+        root.run("DROP TABLE app.t")
+        wait_until(lambda: not s3.objects("bucket/"), "the objects are removed")
+
+
 def test_secrets_are_nowhere(s3):
     with Server(s3_config()) as server:
         root = server.root()

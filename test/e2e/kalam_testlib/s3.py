@@ -55,6 +55,7 @@ class Gateway:
         self.faults = collections.deque()
         self.seen = []
         self.conditions = threading.Lock()  # one conditional put at a time
+        self.knows_conditions = True  # some services do not
         self.uploads = set()  # ids of multipart uploads that are neither complete nor aborted
         self.server = None
         self.port = 0
@@ -173,6 +174,8 @@ class GatewayHandler(http.server.BaseHTTPRequestHandler):
             if upload_id and upload_id not in self.gateway.uploads:
                 raise Refusal(404, "NoSuchUpload", "The specified multipart upload does not exist.")
             conditional = self.command == "PUT" and ("If-Match" in self.headers or "If-None-Match" in self.headers)
+            if conditional and not self.gateway.knows_conditions:
+                raise Refusal(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
             if conditional:
                 with self.gateway.conditions:
                     self.check_condition()
@@ -378,6 +381,18 @@ class S3Service:
             f"CREATE STORAGE {name} TYPE s3 BUCKET '{path}' CREDENTIALS '{json.dumps(credentials)}' "
             f"CONFIG '{json.dumps({'endpoint': self.gateway.url})}' {options}"
         )
+
+    def request(self, method, name, body=None):
+        """Gets or puts an object as another client of the service does."""
+        connection = http.client.HTTPConnection(self.gateway.target, timeout=DEADLINE_S)
+        try:
+            connection.request(method, f"/{self.bucket}/{name}", body)
+            response = connection.getresponse()
+            answer = response.read()
+            assert response.status == 200, f"{method} {name}: {response.status} {answer}"
+            return answer
+        finally:
+            connection.close()
 
     def objects(self, prefix=""):
         """The names of the objects that begin with `prefix`, sorted."""
