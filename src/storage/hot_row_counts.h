@@ -19,7 +19,7 @@ class HotRowCounts {
   // All commits up to `applied` are written, and none after it.
   explicit HotRowCounts(Seq applied) : applied_(applied) {}
 
-  // As of a snapshot at `seq`. nullopt: not known; count() tells once the rows have been read.
+  // As of a snapshot at `seq`. nullopt: not known until learn() tells, once the rows have been read.
   std::optional<uint64_t> find(TableId table, const UserId& user, Seq seq);
   // What a snapshot at `seq` has. Kept if the scope cannot have changed since, or if that is known.
   void learn(TableId table, const UserId& user, Seq seq, uint64_t rows);

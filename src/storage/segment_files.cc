@@ -440,35 +440,35 @@ Result<> SegmentFiles::put_manifest(const cold::Manifest& manifest, const std::s
   const std::string name = object_name(manifest.directory, kManifestFile);
   if (objects->local_path(name)) return objects->put(name, json);
   const std::string place = place_of(manifest.storage, name);
-  const auto known = [&]() -> std::optional<Exported> {
+  const auto find_known = [&]() -> std::optional<Exported> {
+    const std::lock_guard lock(mutex_);
     const auto found = exported_.find(place);
     return found == exported_.end() ? std::nullopt : std::optional(found->second);
   };
+  auto known = find_known();
   while (true) {
-    std::optional<Exported> before;
-    {
-      const std::lock_guard lock(mutex_);
-      before = known();
-    }
-    // Another thread was faster, with what is newer.
-    if (before && before->manifest_version > manifest.version) return {};
     std::optional<std::string> replaced;
-    if (before) {
-      replaced = before->version;
+    if (known) {
+      replaced = known->version;
     } else {
       KALAM_TRY(replaced, objects->version(name));
     }
     auto written = objects->put_if(name, json, replaced);
-    const std::lock_guard lock(mutex_);
     if (written) {
+      const std::lock_guard lock(mutex_);
       if (exported_.size() >= kMaxExported) exported_.clear();
       exported_.insert_or_assign(place, Exported{manifest.version, *std::move(written)});
       return {};
     }
     if (written.error().code == ErrorCode::kNotImplemented) return objects->put(name, json);
-    if (written.error().code == ErrorCode::kConflict && known() != before) continue;  // it was this server
-    exported_.erase(place);
-    return fail(std::move(written).error());
+    const auto before = std::exchange(known, find_known());
+    if (written.error().code != ErrorCode::kConflict || known == before) {
+      const std::lock_guard lock(mutex_);
+      exported_.erase(place);
+      return fail(std::move(written).error());
+    }
+    // It was another thread of this server.
+    if (known && known->manifest_version > manifest.version) return {};
   }
 }
 

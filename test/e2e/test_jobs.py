@@ -189,7 +189,9 @@ def test_a_dropped_user_is_cleaned_up():
         assert (server.data_path / "storage" / "u" / "cold" / "alice").exists()
         root.run("DROP USER alice")
         wait_until(lambda: root.count("system.users", "WHERE user_id = 'alice'") == 0, "the cleanup")
-        message = root.value("SELECT message FROM system.jobs WHERE job_type = 'user_cleanup' AND status = 'completed'")
+        done = "WHERE job_type = 'user_cleanup' AND status = 'completed'"
+        wait_until(lambda: root.count("system.jobs", done) == 1, "the job ends")
+        message = root.value(f"SELECT message FROM system.jobs {done}")
         assert json.loads(message)["rows_deleted"] == 3 and json.loads(message)["tables"] == 2
         wait_until(lambda: not list((server.data_path / "storage" / "u" / "cold").glob("alice/*.parquet")), "the files are removed")
         assert root.count("u.hot") == 2 and root.count("u.cold") == 1
