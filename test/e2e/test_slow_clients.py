@@ -2,7 +2,7 @@
 do not notice."""
 
 import pytest
-from kalam_testlib import Server, ServerConfig, wait_until
+from kalam_testlib import SLOWDOWN, Server, ServerConfig, wait_until
 from kalam_testlib.live_result import Result, check
 
 BODY = "(SELECT string_agg(md5(CAST(random() AS TEXT)), '') FROM range(100))"  # 3,200 bytes that gzip leaves large
@@ -11,7 +11,8 @@ BODY = "(SELECT string_agg(md5(CAST(random() AS TEXT)), '') FROM range(100))"  #
 @pytest.fixture(scope="module")
 def server():
     config = ServerConfig(
-        live={"queue_bytes_per_connection": 1 << 20, "lag_timeout_secs": 3}, websocket={"client_timeout_secs": 30}
+        live={"queue_bytes_per_connection": 1 << 20, "lag_timeout_secs": round(3 * SLOWDOWN)},
+        websocket={"client_timeout_secs": round(30 * SLOWDOWN)},
     )
     with Server(config) as running:
         yield running
