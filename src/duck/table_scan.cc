@@ -1,5 +1,7 @@
 #include "duck/table_scan.h"
 
+#include <atomic>
+
 #include "duck/memory_reader.h"
 #include "duck/old_segment_reader.h"
 #include "duck/pushed_filters.h"
@@ -201,12 +203,13 @@ class TableFileReader : public duckdb::MultiFileReader {
                                                           const duckdb::OpenFileInfo& file, idx_t index,
                                                           const duckdb::MultiFileBindData& bind_data) override {
     const Segment* segment = TableFileList::segment_of(*target_, file);
+    const bool count_only = count_only_;
     if (!segment) {
-      const auto known = count_only_ && target_->source.scan ? target_->source.scan->known_hot_rows() : std::nullopt;
+      const auto known = count_only && target_->source.scan ? target_->source.scan->known_hot_rows() : std::nullopt;
       if (known) return duckdb::make_shared_ptr<RowCounter>(file, *known);
       return duckdb::make_shared_ptr<MemoryReader>(file, target_);
     }
-    if (count_only_) return duckdb::make_shared_ptr<RowCounter>(file, segment->live_rows());
+    if (count_only) return duckdb::make_shared_ptr<RowCounter>(file, segment->live_rows());
     auto reader = MultiFileReader::CreateReader(context, state, file, index, bind_data);
     if (!segment->is_all_visible()) reader = RowRangeReader::in_place_of(context, *reader, segment->visible);
     if (!segment->is_all_visible() || (segment->deleted && !segment->deleted->empty()))
@@ -253,8 +256,9 @@ class TableFileReader : public duckdb::MultiFileReader {
   }
 
   std::shared_ptr<const ScanTarget> target_;
-  // Of the scan that runs; a reader belongs to one.
-  bool count_only_ = false;
+  // Of the scan that runs; a reader belongs to one. DuckDB's threads read them behind InitializeGlobalState(), which
+  // the atomic shows ThreadSanitizer too.
+  std::atomic<bool> count_only_ = false;
   std::vector<const model::ColumnDefinition*> asked_;
   std::vector<duckdb::MultiFileColumnDefinition> hidden_;  // all columns; used for those that `*` leaves out
 };

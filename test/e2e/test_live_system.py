@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from kalam_testlib import Server, wait_until
+from kalam_testlib import SLOWDOWN, Server, wait_until
 from kalam_testlib.conditions import DEADLINE_S
 from kalam_testlib.live_result import Result, check
 from kalam_testlib.server import USER_PASSWORD
@@ -203,6 +203,7 @@ def test_subscriptions_that_begin_amid_changes(server, root, ns):
                 client.run(f"ALTER USER {ns}_w{number} SET EMAIL 'x{count}@example.org'")
                 client.run(f"ALTER TABLE {name}.t ADD COLUMN v TEXT; DROP NAMESPACE {name} CASCADE")
                 count += 1
+                stop.wait(0.05 * (SLOWDOWN - 1))  # what delivers changes must not be outrun for good
 
     for number in range(2):
         server.user(f"{ns}_w{number}")
@@ -218,13 +219,13 @@ def test_subscriptions_that_begin_amid_changes(server, root, ns):
                 # A query of its own each time: else it begins with the result that is there already.
                 where = f"WHERE {KEYS[table][0]} <> '{round_number}'"
                 results.append((f"SELECT * FROM system.{table} {where}", subscribe(ws, table, where)))
+        wait_until(lambda: all(result.live.changes for _, result in results[:4]), "changes behind the first snapshots")
     finally:
         stop.set()
         for thread in threads:
             thread.join()
     for sql, result in results:
         wait_same(root, sql, result)
-    assert all(result.live.changes for _, result in results[:4])
     for ws in sockets:
         ws.close()
 
