@@ -130,6 +130,7 @@ void CommitterThread::commit_group() {
     const bool changed = added && group.last_seq() != before;
     outcomes.push_back({std::move(queued.done), std::move(added), changed, std::move(emptied), moved, uncounted});
   }
+  std::vector<ChangeSetPtr> changes;
   if (group.has_writes()) {
     const bool sync = group.always_syncs() || (durability_ == Durability::kFsync && group.needs_sync());
     if (auto written = group.write(sync ? hot::Sync::kYes : hot::Sync::kNo); !written) {
@@ -137,11 +138,15 @@ void CommitterThread::commit_group() {
       for (Outcome& outcome : outcomes) outcome.result = fail(written.error());
       row_counts_.clear();
     } else {
-      count_hot_rows(outcomes, group.last_seq());
+      changes.reserve(outcomes.size());
+      for (const Outcome& outcome : outcomes) {
+        if (outcome.result && outcome.changed) changes.push_back(*outcome.result);
+      }
+      count_hot_rows(outcomes, changes, group.last_seq());
     }
   }
   note_tables(outcomes);
-  answer(outcomes);
+  answer(outcomes, changes);
 }
 
 const Result<>& CommitterThread::room() {
@@ -183,25 +188,19 @@ void CommitterThread::note_tables(const std::vector<Outcome>& outcomes) {
   }
 }
 
-void CommitterThread::count_hot_rows(const std::vector<Outcome>& outcomes, Seq last_seq) {
-  std::vector<ChangeSetPtr> commits;
+void CommitterThread::count_hot_rows(const std::vector<Outcome>& outcomes, const std::vector<ChangeSetPtr>& changes,
+                                     Seq last_seq) {
   std::vector<TableId> uncounted;
   for (const Outcome& outcome : outcomes) {
     if (!outcome.result) continue;
-    commits.push_back(*outcome.result);
-    for (const auto& change : commits.back()->table_changes) uncounted.push_back(change.table);
+    for (const auto& change : (*outcome.result)->table_changes) uncounted.push_back(change.table);
     uncounted.insert(uncounted.end(), outcome.emptied.begin(), outcome.emptied.end());
     if (outcome.moved) uncounted.push_back(*outcome.moved);
   }
-  hot_row_counts_.apply(commits, uncounted, last_seq);
+  hot_row_counts_.apply(changes, uncounted, last_seq);
 }
 
-void CommitterThread::answer(std::vector<Outcome>& outcomes) const {
-  std::vector<ChangeSetPtr> changes;
-  changes.reserve(outcomes.size());
-  for (const Outcome& outcome : outcomes) {
-    if (outcome.result && outcome.changed) changes.push_back(*outcome.result);
-  }
+void CommitterThread::answer(std::vector<Outcome>& outcomes, const std::vector<ChangeSetPtr>& changes) const {
   const auto tell = [&](const std::vector<ChangeListener>& listeners) {
     for (const ChangeSetPtr& change : changes) {
       for (const ChangeListener& listener : listeners) listener(change);

@@ -66,8 +66,9 @@ class CommitterThread final : public Committer {
   // Asks for it again after some milliseconds only.
   const Result<>& room();
   void note_tables(const std::vector<Outcome>& outcomes);
-  void count_hot_rows(const std::vector<Outcome>& outcomes, Seq last_seq);
-  void answer(std::vector<Outcome>& outcomes) const;
+  // `changes` are those of `outcomes` that changed something.
+  void count_hot_rows(const std::vector<Outcome>& outcomes, const std::vector<ChangeSetPtr>& changes, Seq last_seq);
+  void answer(std::vector<Outcome>& outcomes, const std::vector<ChangeSetPtr>& changes) const;
 
   hot::Store& store_;
   SegmentCache& segments_;

@@ -25,16 +25,14 @@ std::optional<uint64_t> HotRowCounts::find(TableId table, const UserId& user, Se
     scopes_.emplace(std::move(key), Scope{.changed_at = applied_});
     return std::nullopt;
   }
-  // A snapshot may be ahead of `applied_` for a moment.
-  const Scope& scope = found->second;
-  return scope.changed_at <= seq && seq <= applied_ ? scope.rows : std::nullopt;
+  return holds_at_locked(found->second, seq) ? found->second.rows : std::nullopt;
 }
 
 void HotRowCounts::learn(TableId table, const UserId& user, Seq seq, uint64_t rows) {
   const std::string key = hot::scope_prefix(table, user);
   const std::lock_guard lock(mutex_);
   const auto found = scopes_.find(key);
-  if (found != scopes_.end() && found->second.changed_at <= seq && seq <= applied_) found->second.rows = rows;
+  if (found != scopes_.end() && holds_at_locked(found->second, seq)) found->second.rows = rows;
 }
 
 void HotRowCounts::apply(const std::vector<ChangeSetPtr>& commits, const std::vector<TableId>& uncounted,

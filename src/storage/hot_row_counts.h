@@ -34,6 +34,8 @@ class HotRowCounts {
     std::optional<uint64_t> rows;  // since then
   };
 
+  // Whether what is known of the scope holds at `seq`: a snapshot may be ahead of `applied_` for a moment.
+  bool holds_at_locked(const Scope& scope, Seq seq) const { return scope.changed_at <= seq && seq <= applied_; }
   void apply_locked(const ChangeSet& changes);
 
   std::mutex mutex_;
